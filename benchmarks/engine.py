@@ -87,7 +87,7 @@ def with_model(store: str | None) -> Callable[[int], Awaitable[int]]:
     from adhere.engine import Store
     from adhere.models.model import Model
 
-    model = Model(Instant(), store=Store(store) if store else None)  # type: ignore[arg-type]
+    model = Model(Instant(), store=Store(store) if store else None)
     return lambda n: engine_with(model.answer, n)
 
 

@@ -5,9 +5,10 @@
 "adhere" is the whole path of `adhere eval`: `engine.run` over instructions, `Model` (with a store on disk that is empty
 at the start of every round, so that every answer is made and written), the backend. "bare" is the binding alone with
 the same model file, slots, context, threads and sampler, in a thread pool of as many threads as slots. The two take
-turns (A B, B A, …) and each has made one answer before the clock starts. Both must write the same tokens; the figure is
-tokens written per second of wall time, and per second of this process's CPU time, which other work on the machine
-disturbs less.
+turns (A B, B A, …) and each has made one answer before the clock starts.
+The figure is tokens written per second of wall time, and per second of this process's CPU time, which other work on the
+machine disturbs less. How many texts are the same is printed: Adhere lets prompts in one at a time, the bare engine
+together, which changes the order of a few sums.
 """
 
 from __future__ import annotations

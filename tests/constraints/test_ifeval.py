@@ -11,7 +11,7 @@ import pytest
 
 from adhere.constraints import build, build_all, conflict, verify
 from adhere.constraints.base import kinds
-from adhere.constraints.ifeval_base import KINDS
+from adhere.constraints.ifeval.base import KINDS
 from adhere.constraints.scorer import ConstraintScorer
 from adhere.errors import DataError, UnknownNameError
 from adhere.records import Constraint, Instruction, Response
@@ -26,7 +26,7 @@ def passes(kind: str, text: str, dialect: Any = "ifeval", **args: Any) -> bool |
 
 
 def test_all_25_kinds_are_there_and_nothing_else_is_called_ifeval():
-    assert {kind for kind, cls in kinds().items() if cls.__module__.startswith("adhere.constraints.ifeval_")} == KINDS
+    assert {kind for kind, cls in kinds().items() if cls.__module__.startswith("adhere.constraints.ifeval.")} == KINDS
     assert len(KINDS) == 25
 
 

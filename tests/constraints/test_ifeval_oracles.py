@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adhere.constraints import Text, build, build_all, langdetect_exact, nltk_exact, verify
-from adhere.constraints.ifeval_base import KINDS
+from adhere.constraints.ifeval.base import KINDS
 from adhere.records import Constraint
 from adhere.testing import TEXTS, write_punkt_tab
 

@@ -11,7 +11,7 @@ from adhere.bench.base import Benchmark, get
 from adhere.bench.metrics import counts, metrics
 from adhere.bench.responses import Answers, read_answers
 from adhere.bench.run import Answer, build_checkers, grade, versions
-from adhere.bench.run_dir import SCHEMA, Run, load
+from adhere.bench.run_dir import SCHEMA, Row, Run, load
 from adhere.constraints import Dialect
 from adhere.data.files import shown
 from adhere.errors import DataError
@@ -71,7 +71,7 @@ def regrade(directory: Path, dialect: Dialect | None = None) -> Run:
         if row.id not in instructions:
             instructions[row.id] = _instruction(row.id, row.messages, row.constraints, row.meta, directory)
         # What a checker once choked on is graded again; what the model failed on stays failed.
-        failure = Failure(row.error_boundary, row.error_kind, row.error_message) if row.response is None else None  # type: ignore[arg-type]
+        failure = _failure(row) if row.response is None else None
         usage = Usage(row.prompt_tokens, row.completion_tokens)
         response = (
             None if row.response is None else Response(row.response, finish_reason=row.finish_reason, usage=usage)
@@ -86,6 +86,14 @@ def regrade(directory: Path, dialect: Dialect | None = None) -> Run:
         "versions": versions(),
     }
     return Run(old.manifest | fresh, rows, verdicts)
+
+
+def _failure(row: Row) -> Failure:
+    fields = {"boundary": row.error_boundary, "kind": row.error_kind, "message": row.error_message}
+    try:
+        return msgspec.convert(fields, Failure)
+    except msgspec.ValidationError as error:
+        raise DataError(f"row '{row.id}' has no response and no known failure: {error}") from error
 
 
 def _instruction(id: str, messages: str, constraints: str, meta: str, directory: Path) -> Instruction:

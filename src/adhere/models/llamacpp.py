@@ -170,25 +170,26 @@ class LlamaCpp:
         Prompts go in one at a time, the next one when the one before has its first token: several at once would be cut
         into pieces of equal length, and a last piece of one token is summed in another order than it would be alone.
         """
-        engine = self._start()
+        # Known to `close` from here on: it may come while the engine starts or the prompt waits for its turn.
+        self._running.add(cancelled)
         chunks: list[dict[str, Any]] = []
-        call = engine.handle_chat_completions if request.chat else engine.handle_completions
-        with contextlib.ExitStack() as turn:
-            turn.enter_context(self._prompt_turn)
+        try:
+            engine = self._start()
+            call = engine.handle_chat_completions if request.chat else engine.handle_completions
+            with contextlib.ExitStack() as turn:
+                turn.enter_context(self._prompt_turn)
 
-            def take(chunk: dict[str, Any]) -> bool:
-                turn.close()
-                chunks.append(chunk)
-                return cancelled.is_set()
+                def take(chunk: dict[str, Any]) -> bool:
+                    turn.close()
+                    chunks.append(chunk)
+                    return cancelled.is_set()
 
-            self._running.add(cancelled)
-            try:
                 if not cancelled.is_set():
                     call(payload, take)
-            except (RuntimeError, ValueError) as error:
-                raise ModelError(f"llama.cpp refused: {str(error)[:500]}") from error
-            finally:
-                self._running.discard(cancelled)
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"llama.cpp refused: {str(error)[:500]}") from error
+        finally:
+            self._running.discard(cancelled)
         if cancelled.is_set():
             raise ModelError(f"model '{self.info.name}': the call was stopped")
         answer = collect(chunks, request.chat)

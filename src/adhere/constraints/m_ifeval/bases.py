@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable
 from typing import Any, ClassVar, Self
 
-from adhere.constraints import ifeval_counts, ifeval_forms
 from adhere.constraints.base import Checker, Text
 from adhere.constraints.content import Options
 from adhere.constraints.format import Bullets, Sections
-from adhere.constraints.ifeval_base import Both
+from adhere.constraints.ifeval import case, content, forms, keywords, lengths, markdown
+from adhere.constraints.ifeval.base import Both
 from adhere.constraints.keywords import KeywordCount, LetterCount
 from adhere.constraints.langdetect_exact import detect
 from adhere.constraints.language import Language
@@ -56,19 +56,19 @@ __all__ = [
 # --- The same as in English -------------------------------------------------------------------------------------------
 
 
-class PlaceholderCount(Localized, ifeval_counts.NumberPlaceholders, frozen=True, kw_only=True):
+class PlaceholderCount(Localized, markdown.NumberPlaceholders, frozen=True, kw_only=True):
     """At least so many [placeholders]."""
 
 
-class HighlightCount(Localized, ifeval_counts.NumberHighlights, frozen=True, kw_only=True):
+class HighlightCount(Localized, markdown.NumberHighlights, frozen=True, kw_only=True):
     """At least so many pieces *emphasised* with asterisks."""
 
 
-class ParagraphCount(Localized, ifeval_counts.NumberParagraphs, frozen=True, kw_only=True):
+class ParagraphCount(Localized, lengths.NumberParagraphs, frozen=True, kw_only=True):
     """Exactly so many paragraphs between `***`."""
 
 
-class SectionCount(Localized, ifeval_counts.MultipleSections, frozen=True, kw_only=True):
+class SectionCount(Localized, markdown.MultipleSections, frozen=True, kw_only=True):
     """At least so many times the section word with a number, in running text too; the word is a regular expression.
 
     `fixed` counts it at the start of a line and, since the instruction gives a plain number, wants exactly so many.
@@ -79,7 +79,7 @@ class SectionCount(Localized, ifeval_counts.MultipleSections, frozen=True, kw_on
         return self.by(Sections(marker=self.section_spliter.strip(), exactly=self.num_sections))
 
 
-class KeywordList(Localized, ifeval_forms.KeywordsExistence, frozen=True, kw_only=True):
+class KeywordList(Localized, keywords.KeywordsExistence, frozen=True, kw_only=True):
     """Every keyword, a regular expression, is found in any case, inside longer words too."""
 
     def conflicts_with(self, other: Checker) -> bool:
@@ -89,27 +89,27 @@ class KeywordList(Localized, ifeval_forms.KeywordsExistence, frozen=True, kw_onl
         return bool({k.casefold() for k in self.keywords} & {w.casefold() for w in other.forbidden_words})
 
 
-class ForbiddenWords(Localized, ifeval_forms.ForbiddenWords, frozen=True, kw_only=True):
+class ForbiddenWords(Localized, keywords.ForbiddenWords, frozen=True, kw_only=True):
     r"""No word, a regular expression between `\b`, is found in any case."""
 
 
-class JsonAnswer(Localized, ifeval_forms.JsonFormat, frozen=True):
+class JsonAnswer(Localized, forms.JsonFormat, frozen=True):
     """What Python reads as JSON."""
 
 
-class TwoResponses(Localized, ifeval_forms.TwoResponses, frozen=True):
+class TwoResponses(Localized, forms.TwoResponses, frozen=True):
     """Two different answers divided by `******`."""
 
 
-class NoComma(Localized, ifeval_forms.NoComma, frozen=True):
+class NoComma(Localized, forms.NoComma, frozen=True):
     """No ASCII comma."""
 
 
-class PostscriptMarker(Localized, ifeval_forms.PublishedPostscript, frozen=True, kw_only=True):
+class PostscriptMarker(Localized, content.PublishedPostscript, frozen=True, kw_only=True):
     """The marker, anywhere, in any case, in the middle of a word too."""
 
 
-class RepeatedPrompt(Localized, ifeval_forms.RepeatThenAnswer, frozen=True, kw_only=True):
+class RepeatedPrompt(Localized, forms.RepeatThenAnswer, frozen=True, kw_only=True):
     """The answer begins with the request, in any case."""
 
     def conflicts_with(self, other: Checker) -> bool:
@@ -119,7 +119,7 @@ class RepeatedPrompt(Localized, ifeval_forms.RepeatThenAnswer, frozen=True, kw_o
         return Localized.conflicts_with(self, other)
 
 
-class Ending(Localized, ifeval_forms.EndChecker, frozen=True, kw_only=True):
+class Ending(Localized, forms.EndChecker, frozen=True, kw_only=True):
     """The answer, straight quotation marks stripped, ends with the phrase in any case, inside a word too."""
 
     def conflicts_with(self, other: Checker) -> bool:
@@ -130,7 +130,7 @@ class Ending(Localized, ifeval_forms.EndChecker, frozen=True, kw_only=True):
         return not (one.endswith(two) or two.endswith(one))
 
 
-class AnswerLanguage(Localized, ifeval_forms.ResponseLanguage, frozen=True, kw_only=True):
+class AnswerLanguage(Localized, case.ResponseLanguage, frozen=True, kw_only=True):
     """langdetect's first guess with seed 0; a text that it cannot detect passes, "zh" never does (it says "zh-cn")."""
 
     names: ClassVar[dict[str, str]] = {}
@@ -143,7 +143,7 @@ class AnswerLanguage(Localized, ifeval_forms.ResponseLanguage, frozen=True, kw_o
         return type(self) is type(other) and isinstance(other, AnswerLanguage) and self.language != other.language
 
 
-class NthParagraph(Localized, ifeval_forms.NthParagraphFirstWord, frozen=True, kw_only=True):
+class NthParagraph(Localized, content.NthParagraphFirstWord, frozen=True, kw_only=True):
     """So many paragraphs, and the n-th piece between double line ends begins with a word."""
 
     @classmethod

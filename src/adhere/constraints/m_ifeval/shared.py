@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Self
 import msgspec
 
 from adhere.constraints.base import Checker
-from adhere.constraints.ifeval_base import Fixed
+from adhere.constraints.ifeval.base import Fixed
 from adhere.constraints.nltk_exact import Model, sentence_places
 from adhere.constraints.ranged import MAX_SPANS, Counting
 from adhere.constraints.text import Place, blocks, trimmed

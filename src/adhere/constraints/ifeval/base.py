@@ -1,8 +1,8 @@
 """What IFEval's 25 checkers share: relations, expressions, the wrapper that grades under their name, the conflicts.
 
 Zhou et al., "Instruction-Following Evaluation for Large Language Models" (arXiv 2311.07911). The classes in
-`ifeval_counts.py` and `ifeval_forms.py` repeat the verdicts of Google's published checkers, defects included; `fixed()`
-of each gives the native constraint that says what the instruction says.
+this folder repeat the verdicts of Google's published checkers, defects included; `fixed()` of each gives the native
+constraint that says what the instruction says.
 """
 
 from __future__ import annotations
