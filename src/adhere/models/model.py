@@ -21,7 +21,7 @@ from adhere.engine.patience import Patience
 from adhere.engine.seeds import derive
 from adhere.engine.store import Store
 from adhere.models.base import Backend, ModelInfo, Request, Sampling
-from adhere.records import Instruction, Message, Response, TokenLogprob, encode
+from adhere.records import Instruction, Message, Response, TokenLogprob, Usage, encode
 from adhere.roles import Answerer
 
 if TYPE_CHECKING:
@@ -147,6 +147,7 @@ class Model:
             response = _named(_clean(await self._answerer.answer(instruction)), self.name)
             self._count(response)
             self.stats.calls += 1
+            context.spend(response.usage)
             return response
         return await self.generate(instruction.messages)
 
@@ -162,7 +163,7 @@ class Model:
 
         Args:
             messages: The conversation.
-            sampling: Instead of the model's own.
+            sampling: Instead of the model's own and of what a strategy around it changed (`context.drawing`).
             sample: Which of several draws; ask with another index for another answer to the same request.
             fresh: Ask even if the store has it, and store the new answer in its place.
 
@@ -171,7 +172,7 @@ class Model:
             StoreError: if the answer could not be stored.
         """
         turns = (Message("user", messages),) if isinstance(messages, str) else tuple(messages)
-        request, draw = self._request(turns, sampling or self.sampling, sample)
+        request, draw = self._request(turns, sampling or self._sampling_here(), sample)
 
         async def call() -> bytes:
             response = _clean(await self.backend.generate(request))
@@ -179,7 +180,9 @@ class Model:
             return msgspec.msgpack.encode(response)
 
         key = self._key("generate", encode(Request(turns, draw[0], self.chat)), draw[1])
-        return _named(_responses.decode(await self._once(key, call, fresh=fresh)), self.name)
+        response = _named(_responses.decode(await self._once(key, call, fresh=fresh)), self.name)
+        context.spend(response.usage)
+        return response
 
     async def sample(self, instruction: Instruction, n: int, sampling: Sampling | None = None) -> list[Response]:
         """`n` responses to one instruction, drawn side by side. With temperature 0 they are all the same answer."""
@@ -194,7 +197,9 @@ class Model:
         async def call() -> bytes:
             return msgspec.msgpack.encode(await self.backend.logprobs(prompt, continuation))
 
-        return _tokens.decode(await self._once(self._key("logprobs", encode([prompt, continuation])), call))
+        found = _tokens.decode(await self._once(self._key("logprobs", encode([prompt, continuation])), call))
+        context.spend(Usage(prompt_tokens=len(found)))  # what was read of the prompt is not known here
+        return found
 
     async def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Unit-length vectors, one row a text, float32. Each text is cached by itself; the rest go in one call."""
@@ -220,6 +225,11 @@ class Model:
         return call(self.generate(text, msgspec.structs.replace(self.sampling, **changes))).text
 
     # One call --------------------------------------------------------------------------------------------------------
+
+    def _sampling_here(self) -> Sampling:
+        """The model's sampling with what the strategies around this call have changed."""
+        changes = context.current().overrides
+        return msgspec.structs.replace(self.sampling, **changes) if changes else self.sampling
 
     def _request(
         self, messages: tuple[Message, ...], sampling: Sampling, sample: int
