@@ -168,6 +168,20 @@ def test_given_text_has_the_log_probabilities_of_a_plain_forward_pass(tiny: Torc
     assert asyncio.run(tiny.logprobs("one", "")) == ()
 
 
+def test_texts_that_begin_alike_score_as_each_would_alone(tiny: Torch) -> None:
+    stems = ["Name the opposite of the word: ", "Name the colour of this fruit, in one word: "]
+    pairs = [(stem + word + " ->", " " + word[::-1]) for stem in stems for word in ("a", "hot", "wide open", "hot")]
+    pairs += [("Name", " it"), ("something else entirely, without a twin: ", "yes")]
+
+    async def main() -> Any:
+        return await asyncio.gather(*(tiny.logprobs(*pair) for pair in pairs))
+
+    for pair, scored in zip(pairs, asyncio.run(main()), strict=True):
+        alone = asyncio.run(tiny.logprobs(*pair))
+        assert [t.token for t in scored] == [t.token for t in alone]
+        np.testing.assert_allclose([t.logprob for t in scored], [t.logprob for t in alone], atol=1e-4)
+
+
 def test_generated_tokens_have_the_log_probabilities_that_scoring_gives_them(tiny: Torch) -> None:
     letters = "root ::= [a-z]+"  # so that the text has the same tokens when it is read again
     response = together(tiny, ask("one", chat=False, temperature=1.0, seed=3, top_logprobs=3, grammar=letters))[0]

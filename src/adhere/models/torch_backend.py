@@ -20,8 +20,9 @@ from adhere.models import hf_export, machine
 from adhere.models.base import Capability, ModelInfo, Request
 from adhere.models.fetch import Notify, sha256_file
 from adhere.models.gather import Gatherer, Job
-from adhere.models.torch_decode import Row, decode, left_padded
+from adhere.models.torch_decode import Row, decode, empty_cache
 from adhere.models.torch_prompt import Grammars, ids_of, sane, stop_tokens, text_decoder
+from adhere.models.torch_score import ToScore, log_probabilities, shared_batches
 from adhere.records import Response, TokenLogprob, Usage
 
 if TYPE_CHECKING:
@@ -32,13 +33,6 @@ __all__ = ["Torch"]
 BATCH = {"cpu": 16, "cuda": 128}  # rows at once; beyond 16 a CPU gains nothing (research/inference.md, section 2)
 SCORED_FLOATS = 64 * 2**20  # logits held at once when scoring: 256 MB
 CACHE_SHARE = 0.4  # of the free memory that one batch's keys and values may take
-
-
-class _Score(NamedTuple):
-    """A continuation to be scored: token ids of both parts."""
-
-    prompt: list[int]
-    continuation: list[int]
 
 
 class _Ask(NamedTuple):
@@ -109,7 +103,7 @@ class Torch:
             capabilities=_capabilities(self.tokenizer),
             settings={} if device == "cpu" else {"device": device},
         )
-        self._gatherer: Gatherer[_Ask | _Score] = Gatherer(self._work, f"torch {self.info.name}")
+        self._gatherer: Gatherer[_Ask | ToScore] = Gatherer(self._work, f"torch {self.info.name}")
 
     async def generate(self, request: Request) -> Response:
         """Answer one request, in a batch with those made at the same time.
@@ -143,7 +137,7 @@ class Torch:
             raise ModelError("the first token after an empty prompt has no probability", hint="Give a prompt")
         if self.info.context and len(before) + len(after) > self.info.context:
             raise ModelError(f"{len(before) + len(after)} tokens do not fit into a context of {self.info.context}")
-        return await self._gatherer.submit(_Score(before, after))
+        return await self._gatherer.submit(ToScore(before, after))
 
     async def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Refused: `minilm` embeds."""
@@ -165,15 +159,17 @@ class Torch:
 
     # On the worker thread ---------------------------------------------------------------------------------------------
 
-    def _work(self, jobs: list[Job[_Ask | _Score]]) -> None:
+    def _work(self, jobs: list[Job[_Ask | ToScore]]) -> None:
         asks = [(job, job.payload) for job in jobs if isinstance(job.payload, _Ask)]
-        scores = [(job, job.payload) for job in jobs if isinstance(job.payload, _Score)]
+        scores = [(job, job.payload) for job in jobs if isinstance(job.payload, ToScore)]
         asks.sort(key=lambda pair: (pair[1].request.sampling.max_tokens, len(pair[1].prompt)))
         for batch in self._batches(asks, lambda a: len(a.prompt) + a.request.sampling.max_tokens):
             self._answer(batch)
-        scores.sort(key=lambda pair: len(pair[1].prompt) + len(pair[1].continuation))
-        for batch in self._batches(scores, lambda s: len(s.prompt) + len(s.continuation)):
-            self._score(batch)
+        alike, alone = shared_batches(scores, self._batch)
+        alone.sort(key=lambda pair: len(pair[1].prompt) + len(pair[1].continuation))
+        for group in (*alike, alone):
+            for batch in self._batches(group, lambda s: len(s.prompt) + len(s.continuation)):
+                self._score(batch)
 
     def _batches(self, pairs: list[Any], length: Callable[[Any], int]) -> list[list[Any]]:
         """Consecutive pairs in batches whose keys and values fit into memory."""
@@ -219,34 +215,16 @@ class Torch:
             tuple(logprobs) if row.sampling.top_logprobs is not None else None,
         )
 
-    def _score(self, batch: list[tuple[Job[Any], _Score]]) -> None:
+    def _score(self, batch: list[tuple[Job[Any], ToScore]]) -> None:
         """Score in pieces whose logits fit: only those of the continuations are computed."""
         while batch:
             kept = max(len(s.continuation) for _, s in batch) + 1
             size = max(1, SCORED_FLOATS // (kept * self.model.config.vocab_size))
-            self._score_piece(batch[:size])
-            batch = batch[size:]
-
-    def _score_piece(self, batch: list[tuple[Job[Any], _Score]]) -> None:
-        import torch
-
-        ids, mask = left_padded([s.prompt + s.continuation for _, s in batch], self._pad, self.model.device)
-        kept = max(len(s.continuation) for _, s in batch) + 1
-        with torch.inference_mode():
-            logits = self.model(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=(mask.cumsum(1) - 1).clamp(min=0),
-                use_cache=False,
-                logits_to_keep=kept,
-            ).logits
-            for row, (job, wanted) in enumerate(batch):
-                n = len(wanted.continuation)
-                values = torch.log_softmax(logits[row, -n - 1 : -1].float(), 1)
-                chosen = torch.tensor(wanted.continuation, device=values.device)
-                found = values.gather(1, chosen[:, None])[:, 0].tolist()
+            piece, batch = batch[:size], batch[size:]
+            found = log_probabilities(self.model, [s for _, s in piece], self._pad, empty_cache)
+            for (job, wanted), values in zip(piece, found, strict=True):
                 texts = [self.tokenizer.decode([t]) for t in wanted.continuation]
-                job.settle(tuple(TokenLogprob(t, v) for t, v in zip(texts, found, strict=True)))
+                job.settle(tuple(TokenLogprob(t, v) for t, v in zip(texts, values, strict=True)))
 
 
 def _load(folder: Path, dtype: Any, device: str, adapter: str | Path | None) -> tuple[Any, Any]:

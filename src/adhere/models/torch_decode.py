@@ -21,7 +21,7 @@ from adhere.records import TokenLogprob
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-__all__ = ["Row", "decode", "draw", "left_padded"]
+__all__ = ["Row", "decode", "draw", "empty_cache", "left_padded"]
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ def decode(model: Any, rows: Sequence[Row], ends: frozenset[int], pad: int, done
     active = list(rows)
     ids, mask = left_padded([row.prompt for row in active], pad, model.device)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
-    cache: Any = _cache(model)
+    cache: Any = empty_cache(model)
     with torch.inference_mode():
         while True:
             out = model(
@@ -211,7 +211,8 @@ def _generator(seed: int | None) -> Generator:
     return generator
 
 
-def _cache(model: Any) -> Any:
+def empty_cache(model: Any) -> Any:
+    """Room for keys and values, of the kinds that the model's layers keep."""
     from transformers import DynamicCache
 
     return DynamicCache(config=model.config)
