@@ -32,9 +32,8 @@ from typing import Any
 import msgspec
 
 from adhere.engine import context
-from adhere.errors import UsageError
 from adhere.models.base import ModelInfo, Sampling
-from adhere.models.model import Model
+from adhere.models.model import Model, base_model
 from adhere.records import Instruction, Message, Response
 from adhere.roles import Answerer
 
@@ -121,20 +120,6 @@ class Strategy:
 def _shown(value: Any) -> str:
     """`repr`, a model by its name: a strategy's text must be the same in every process and fit on a line."""
     return repr(value.name) if isinstance(value, Model) else repr(value)
-
-
-def base_model(answerer: Answerer) -> Model:
-    """The innermost model, for what only a model can do: log-probabilities, labels, sampling of its own.
-
-    Raises:
-        UsageError: if there is none inside.
-    """
-    inner: Any = answerer
-    while inner is not None and not isinstance(inner, Model):
-        inner = getattr(inner, "model", None)
-    if inner is None:
-        raise UsageError(f"{answerer!r} has no model inside", hint="Wrap one that adhere.load returned")
-    return inner
 
 
 async def draw(answerer: Answerer, instruction: Instruction, index: int = 0, **sampling: Any) -> Response:

@@ -20,6 +20,7 @@ from adhere.engine.limiter import Gate
 from adhere.engine.patience import Patience
 from adhere.engine.seeds import derive
 from adhere.engine.store import Store
+from adhere.errors import UsageError
 from adhere.models.base import Backend, ModelInfo, Request, Sampling
 from adhere.records import Instruction, Message, Response, TokenLogprob, Usage, encode
 from adhere.roles import Answerer
@@ -27,7 +28,7 @@ from adhere.roles import Answerer
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Model", "ModelStats"]
+__all__ = ["Model", "ModelStats", "base_model"]
 
 T = TypeVar("T")
 KEY_VERSION = 1  # raise it when the same key would mean another answer
@@ -336,6 +337,20 @@ class Model:
             self.stats.retries += max(0, attempts - 1)
         self.stats.calls += 1
         return value
+
+
+def base_model(answerer: Answerer) -> Model:
+    """The innermost model, for what only a model can do: log-probabilities, labels, sampling of its own.
+
+    Raises:
+        UsageError: if there is none inside.
+    """
+    inner: Any = answerer
+    while inner is not None and not isinstance(inner, Model):
+        inner = getattr(inner, "model", None)
+    if inner is None:
+        raise UsageError(f"{answerer!r} has no model inside", hint="Wrap one that adhere.load returned")
+    return inner
 
 
 _responses = msgspec.msgpack.Decoder(Response)
