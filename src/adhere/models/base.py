@@ -6,16 +6,17 @@ seeds and capability checks are done once, around all backends, by `Model` (`mod
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from adhere.errors import CapabilityError
+from adhere.errors import CapabilityError, UsageError
 from adhere.records import Message, Record, Response, TokenLogprob
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Backend", "Capability", "ModelInfo", "Request", "Sampling"]
+__all__ = ["Backend", "Capability", "ModelInfo", "Request", "Rules", "Sampling"]
 
 Capability = Literal[
     "chat",  # has a chat template (or a chat endpoint)
@@ -29,7 +30,63 @@ Capability = Literal[
     "logprobs",  # of a given continuation, exactly
     "embed",
     "lora",
+    "logit_bias",  # on tokens named by their strings
+    "diversity",  # a constant on every token that the answer holds already
+    "prompt_diversity",  # the same, of the answer and the prompt
+    "rules",  # all of `Rules`
 ]
+HINTS: dict[str, str] = {
+    "rules": "Through torch every model can, e.g. torch:smollm2",
+    "diversity": 'Through torch every model can, e.g. torch:smollm2; llama.cpp counts the prompt too: window="prompt"',
+    "prompt_diversity": "llama.cpp and torch can, e.g. torch:smollm2",
+    "logit_bias": "llama.cpp and torch can, e.g. torch:smollm2",
+}
+
+
+class Rules(Record, omit_defaults=False):
+    """Scores that are added to the logits at every position: a product of the model and of a hand-written expert.
+
+    After Hewitt, Liu, Manning & Liang 2024 (arXiv 2409.14254, section 5), where adding r to the logits is multiplying
+    the model's distribution by softmax(r); `words` is ours. All scores are natural-log odds; 0 switches a rule off.
+
+    Attributes:
+        eos_slope: R1, added to every token that ends the answer, for each token written so far.
+        eos_max: Where R1 stays from then on. (In the authors' code the bonus is gone after 250 tokens, which is a
+            mistake: their text says that it "slowly increases".)
+        tokens: R2, added to these strings' tokens everywhere; each with and without a space in front.
+        diversity: R3, added once to every distinct token that the window holds, e.g. -1.5.
+        window: What R3 looks at: the "response" as in the paper's text, or the "prompt" and the response, which is
+            nearer to the authors' code (it begins at the last user turn), and what llama.cpp can do.
+        words: (least, most) words of the answer: below `least` an end is held back, from there on the ends of sentences
+            become likelier and the answer ends at one; at `most` words its sentence is closed wherever it is.
+        first_of_many: A string of several tokens is scored at its first token, instead of being refused.
+    """
+
+    eos_slope: float = 0.0
+    eos_max: float = 0.0
+    tokens: dict[str, float] | None = None
+    diversity: float = 0.0
+    window: Literal["response", "prompt"] = "response"
+    words: tuple[int, int] | None = None
+    first_of_many: bool = False
+
+    def __post_init__(self) -> None:
+        scores = (self.eos_slope, self.eos_max, self.diversity, *(self.tokens or {}).values())
+        if not all(map(math.isfinite, scores)):
+            raise UsageError("the scores of rules must be finite numbers")
+        if self.words is not None and not 0 < self.words[0] <= self.words[1]:
+            raise UsageError(f"words {list(self.words)}: the least must be above 0 and at most the most")
+
+    def needs(self) -> frozenset[Capability]:
+        """What a backend must be able to do to apply them."""
+        wanted: set[Capability] = set()
+        if self.eos_slope or self.words is not None:
+            wanted.add("rules")
+        if self.diversity:
+            wanted.add("diversity" if self.window == "response" else "prompt_diversity")
+        if self.tokens:
+            wanted.add("logit_bias")
+        return frozenset(wanted)
 
 
 class Sampling(Record, omit_defaults=False):
@@ -45,6 +102,8 @@ class Sampling(Record, omit_defaults=False):
         grammar: GBNF that the answer must match.
         json_schema: JSON schema that the answer must match.
         top_logprobs: Return generated tokens' log-probabilities with this many alternatives; None: none.
+        logit_bias: Added to the logits of these tokens, each named by its exact string.
+        rules: A product of experts.
     """
 
     temperature: float = 0.0
@@ -56,6 +115,8 @@ class Sampling(Record, omit_defaults=False):
     grammar: str | None = None
     json_schema: dict[str, Any] | None = None
     top_logprobs: int | None = None
+    logit_bias: dict[str, float] | None = None
+    rules: Rules | None = None
 
 
 class Request(Record, omit_defaults=False):
@@ -82,7 +143,9 @@ class Request(Record, omit_defaults=False):
             wanted.add("json_schema")
         if s.top_logprobs is not None:
             wanted.add("token_logprobs")
-        return frozenset(wanted)
+        if s.logit_bias:
+            wanted.add("logit_bias")
+        return frozenset(wanted | s.rules.needs() if s.rules is not None else wanted)
 
 
 class ModelInfo(Record):
@@ -114,7 +177,7 @@ class ModelInfo(Record):
         if missing:
             raise CapabilityError(
                 f"model '{self.name}' ({self.engine}) cannot do: {', '.join(missing)}",
-                hint=f"It can do: {', '.join(self.capabilities) or 'nothing'}",
+                hint=HINTS.get(missing[0], f"It can do: {', '.join(self.capabilities) or 'nothing'}"),
             )
 
 

@@ -33,8 +33,13 @@ def binding() -> Any:
         ) from error
 
 
-def payload_of(request: Request) -> dict[str, Any]:
-    """The engine's request. Every sampler that `Sampling` does not name is off."""
+def payload_of(request: Request, context: int = 0) -> dict[str, Any]:
+    """The engine's request. Every sampler that `Sampling` does not name is off.
+
+    Args:
+        request: What to ask; the scores on its tokens are not in here, since they need a tokenizer.
+        context: Tokens that a sequence may have, over which diversity is penalised.
+    """
     s = request.sampling
     if s.max_tokens < 1:
         raise UsageError(f"max_tokens must be at least 1, not {s.max_tokens}")
@@ -51,6 +56,10 @@ def payload_of(request: Request) -> dict[str, Any]:
         "top_p": s.top_p,
         "stop": list(s.stop),
     }
+    if s.rules is not None and s.rules.diversity:
+        # The engine's sampler has seen the prompt, and subtracts the penalty once for every distinct token.
+        payload |= {"presence_penalty": -s.rules.diversity, "repeat_last_n": context}
+        payload["samplers"].insert(0, "penalties")
     if s.grammar is not None or s.json_schema is not None:
         payload["grammar"] = _grammar(s)
     if s.top_logprobs is not None:

@@ -36,6 +36,7 @@ from adhere.models.gguf_tools import Gguf, read_header
 from adhere.models.llama_capi import TESTED_VERSIONS, Scorer
 from adhere.models.llama_wire import Answer, binding, check_schema, collect, payload_of, raise_error
 from adhere.models.machine import available_memory, pick_threads
+from adhere.models.token_bias import biases
 from adhere.records import Response, TokenLogprob
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ class LlamaCpp:
             "grammar",
             "json_schema",
             "lora",
+            "prompt_diversity",
             "seed",
             "stop",
             "token_logprobs",
@@ -131,7 +133,7 @@ class LlamaCpp:
         if self.embedding:
             able.add("embed")
         if version("xllamacpp") in TESTED_VERSIONS:
-            able.add("logprobs")
+            able.update(("logit_bias", "logprobs"))
         return ModelInfo(
             name=name,
             engine="llama.cpp",
@@ -152,7 +154,7 @@ class LlamaCpp:
             UsageError: a sampling setting that makes no sense.
         """
         self.info.require(*request.needs())
-        payload = payload_of(request)
+        payload = payload_of(request, self.context)
         cancelled = threading.Event()
         try:
             return await self._in_pool(self._answer, payload, request, cancelled)
@@ -174,6 +176,8 @@ class LlamaCpp:
         self._running.add(cancelled)
         chunks: list[dict[str, Any]] = []
         try:
+            if "logit_bias" in request.needs():
+                payload["logit_bias"] = self._biases(request.sampling)
             engine = self._start()
             call = engine.handle_chat_completions if request.chat else engine.handle_completions
             with contextlib.ExitStack() as turn:
@@ -220,11 +224,23 @@ class LlamaCpp:
         return await self._in_pool(self._score, prompt, continuation)
 
     def _score(self, prompt: str, continuation: str) -> tuple[TokenLogprob, ...]:
+        return self._open_scorer().score(prompt, continuation)
+
+    def _open_scorer(self) -> Scorer:
         with self._lock:
             if self._scorer is None:
                 threads = self.threads or pick_threads()
                 self._scorer = Scorer(self.path, context=self.context, threads=threads, adapter=self.adapter)
-        return self._scorer.score(prompt, continuation)
+        return self._scorer
+
+    def _biases(self, sampling: Sampling) -> list[list[float]]:
+        """Scores by token id: the engine would take strings too, and score every piece of one that is several tokens.
+
+        Raises:
+            UsageError: if a string is not one token.
+        """
+        scorer = self._open_scorer()
+        return [[i, score] for i, score in biases(sampling, lambda t: scorer.tokenize(t, special=False)).items()]
 
     async def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Mean-pooled, unit-length last-layer vectors; only where opened with `embed=True`.

@@ -57,9 +57,14 @@ class Flavour(NamedTuple):
     extras: Callable[[Sampling], dict[str, Any]]
 
 
+def _presence(s: Sampling) -> dict[str, Any]:
+    # OpenAI's definition, which vLLM keeps: of the tokens of the answer alone.
+    return {"presence_penalty": -s.rules.diversity} if s.rules is not None and s.rules.diversity else {}
+
+
 def _vllm(s: Sampling) -> dict[str, Any]:
     # vLLM fills absent fields from the model's generation_config.json: say what we mean, also when that is "off".
-    extras: dict[str, Any] = {"top_k": s.top_k or -1}
+    extras: dict[str, Any] = {"top_k": s.top_k or -1} | _presence(s)
     if s.grammar is not None:
         extras["structured_outputs"] = {"grammar": s.grammar}
     return extras
@@ -67,16 +72,18 @@ def _vllm(s: Sampling) -> dict[str, Any]:
 
 def _llama_cpp(s: Sampling) -> dict[str, Any]:
     # llama-server samples with top_k 40 and min_p 0.05 unless told otherwise.
-    extras: dict[str, Any] = {"top_k": s.top_k, "min_p": 0.0}
+    extras: dict[str, Any] = {"top_k": s.top_k, "min_p": 0.0} | _presence(s)
+    if "presence_penalty" in extras:
+        extras["repeat_last_n"] = -1  # the prompt's tokens included
     if s.grammar is not None:
         extras["grammar"] = s.grammar
     return extras
 
 
 FLAVOURS: dict[str, Flavour] = {
-    "openai": Flavour("openai", (), lambda s: {}),
-    "vllm": Flavour("vllm", ("top_k", "grammar"), _vllm),
-    "llama.cpp": Flavour("llamacpp", ("top_k", "grammar"), _llama_cpp),
+    "openai": Flavour("openai", ("diversity",), _presence),
+    "vllm": Flavour("vllm", ("top_k", "grammar", "diversity"), _vllm),
+    "llama.cpp": Flavour("llamacpp", ("top_k", "grammar", "prompt_diversity"), _llama_cpp),
 }
 
 

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from adhere.errors import CapabilityError, ModelError, WeightsError, missing_extra
+from adhere.errors import CapabilityError, ModelError, UsageError, WeightsError, missing_extra
 from adhere.models import hf_export, machine
 from adhere.models.base import Capability, ModelInfo, Request
 from adhere.models.fetch import Notify, sha256_file
 from adhere.models.gather import Gatherer, Job
 from adhere.models.torch_decode import Row, decode, empty_cache
-from adhere.models.torch_prompt import Grammars, ids_of, sane, stop_tokens, text_decoder
+from adhere.models.torch_prompt import Grammars, ids_of, sane, stop_tokens, text_decoder, token_namer
+from adhere.models.torch_rules import Biases
 from adhere.models.torch_score import ToScore, log_probabilities, shared_batches
 from adhere.records import Response, TokenLogprob, Usage
 
@@ -90,6 +91,7 @@ class Torch:
             self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else min(self._ends, default=0)
         )
         self._grammars = Grammars(self.tokenizer, self.model.config.vocab_size, self._ends)
+        self._biases = Biases(self.tokenizer, self.model.config.vocab_size, self._ends, self.model.device)
         self._batch = BATCH["cpu" if device == "cpu" else "cuda"]
         # Enough waiting requests to fill the next batch, sorted by length, while one runs.
         self.concurrency = 2 * self._batch
@@ -191,12 +193,14 @@ class Torch:
             s = ask.request.sampling
             if self.info.context:
                 s = msgspec.structs.replace(s, max_tokens=min(s.max_tokens, self.info.context - len(ask.prompt)))
+            text_of = text_decoder(self.tokenizer, ask.prompt)
             try:
                 matcher = self._grammars.matcher(s)
-            except CapabilityError as error:
+                bias = self._biases.row(s, ask.prompt, text_of)
+            except (CapabilityError, UsageError) as error:
                 job.settle(error)
                 continue
-            rows.append(Row(ask.prompt, s, text_decoder(self.tokenizer, ask.prompt), job, matcher))
+            rows.append(Row(ask.prompt, s, text_of, job, matcher, bias, token_namer(self.tokenizer, text_of)))
         if rows:
             decode(self.model, rows, self._ends, self._pad, lambda row: row.job.settle(self._response(row)))
 
@@ -268,7 +272,19 @@ def _digest(folder: Path, adapter: str | Path | None) -> str:
 def _capabilities(tokenizer: Any) -> tuple[Capability, ...]:
     import importlib.util
 
-    able: list[Capability] = ["complete", "logprobs", "lora", "seed", "stop", "token_logprobs", "top_k"]
+    able: list[Capability] = [
+        "complete",
+        "diversity",
+        "logit_bias",
+        "logprobs",
+        "lora",
+        "prompt_diversity",
+        "rules",
+        "seed",
+        "stop",
+        "token_logprobs",
+        "top_k",
+    ]
     if tokenizer.chat_template:
         able.append("chat")
     if importlib.util.find_spec("llguidance") and tokenizer.is_fast:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from adhere.models.base import Sampling
 from adhere.models.gather import Job
+from adhere.models.torch_rules import RowBias
 from adhere.records import TokenLogprob
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Row:
         text_of: The text of some generated tokens.
         job: Whom it is for; an abandoned job's row leaves the batch.
         matcher: llguidance's state machine where a grammar or schema was asked.
+        bias: What is added to its logits, where asked.
+        name_of: How a token is written in log-probabilities; by its text where not given.
     """
 
     prompt: list[int]
@@ -41,6 +44,8 @@ class Row:
     text_of: Callable[[Sequence[int]], str]
     job: Job[Any]
     matcher: Any = None
+    bias: RowBias | None = None
+    name_of: Callable[[int], str] | None = None
     tokens: list[int] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
     finish: str = ""
@@ -149,9 +154,11 @@ def _choose(logits: Tensor, rows: Sequence[Row]) -> list[int]:
     import torch
 
     plain = logits
-    if any(row.matcher is not None for row in rows):
+    if any(row.matcher is not None or row.bias is not None for row in rows):
         logits = logits.clone()
         for i, row in enumerate(rows):
+            if row.bias is not None:
+                row.bias.add_to(logits[i], row.tokens)
             if row.matcher is not None:
                 logits[i].masked_fill_(~_allowed(row.matcher, logits.shape[1]).to(logits.device), -math.inf)
     chosen: list[int] = logits.argmax(1).tolist()
@@ -190,13 +197,15 @@ def _allowed(matcher: Any, vocabulary: int) -> Tensor:
 
 
 def _logprob(logits: Tensor, token: int, row: Row) -> TokenLogprob:
-    """Of the model itself, before temperature, top-k, top-p and grammar."""
+    """Of the model itself, before temperature, top-k, top-p, rules and grammar."""
     import torch
+
+    name_of = row.name_of or (lambda token: row.text_of([token]))
 
     values = torch.log_softmax(logits, 0)
     best = torch.topk(values, min(row.sampling.top_logprobs or 0, len(values)))
-    top = tuple((row.text_of([int(i)]), float(v)) for v, i in zip(best.values, best.indices, strict=True))
-    return TokenLogprob(row.text_of([token]), float(values[token]), top)
+    top = tuple((name_of(int(i)), float(v)) for v, i in zip(best.values, best.indices, strict=True))
+    return TokenLogprob(name_of(token), float(values[token]), top)
 
 
 def _generator(seed: int | None) -> Generator:

@@ -10,7 +10,7 @@ from adhere.errors import CapabilityError, ModelError
 from adhere.models.base import Request, Sampling
 from adhere.records import ImagePart
 
-__all__ = ["Grammars", "ids_of", "sane", "stop_tokens", "text_decoder"]
+__all__ = ["Grammars", "ids_of", "sane", "stop_tokens", "text_decoder", "token_namer"]
 
 # As json.dumps writes it. Free white space would let a weak model write blanks until the limit.
 JSON_STYLE: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
@@ -76,6 +76,16 @@ def text_decoder(tokenizer: Any, prompt: Sequence[int]) -> Callable[[Sequence[in
         return text[len(before) :] if text.startswith(before) else tokenizer.decode(tokens, skip_special_tokens=True)
 
     return text_of
+
+
+def token_namer(tokenizer: Any, text_of: Callable[[Sequence[int]], str]) -> Callable[[int], str]:
+    """A function that writes a single token: its text, or its name where it is a special one, which no text shows."""
+    special = frozenset(tokenizer.all_special_ids)
+
+    def name_of(token: int) -> str:
+        return str(tokenizer.convert_ids_to_tokens(token)) if token in special else text_of([token])
+
+    return name_of
 
 
 class Grammars:
