@@ -6,6 +6,7 @@ model = adhere.load("smollm2")
 run = adhere.evaluate("core-quick", model, limit=20)
 print(run.metrics["prompt_strict"])
 print(adhere.check("no commas, at least 3 bullets", "- one\\n- two\\n- three").passed)
+obedient = adhere.answer.DeCRIM(model, critic="program")
 """
 
 from __future__ import annotations
@@ -25,4 +26,8 @@ def __getattr__(name: str) -> Any:
         from adhere import api
 
         return getattr(api, name)
+    if name == "answer":
+        import importlib
+
+        return importlib.import_module("adhere.answer")
     raise AttributeError(f"module 'adhere' has no attribute '{name}'")

@@ -24,7 +24,7 @@ from adhere.constraints import Checker, Dialect, build_all, verify
 from adhere.errors import AdhereError, DataError
 from adhere.records import Failure, Instruction, Response, encode, to_builtins
 
-__all__ = ["Answer", "Settings", "evaluate", "evaluate_async", "grade"]
+__all__ = ["Answer", "Settings", "answers_to", "evaluate", "evaluate_async", "grade", "innermost"]
 
 
 class Settings(NamedTuple):
@@ -35,12 +35,15 @@ class Settings(NamedTuple):
         samples: Answers per instruction; more than one needs a temperature above 0.
         seed: The run's seed; every random choice derives from it.
         dialect: None takes the benchmark's own.
+        oracle: Show a strategy the constraints and references that it is graded by. Without it a strategy sees what a
+            user would send: the messages and the documents.
     """
 
     limit: int | None = None
     samples: int = 1
     seed: int = 0
     dialect: Dialect | None = None
+    oracle: bool = False
 
 
 DEFAULT = Settings()
@@ -94,9 +97,10 @@ async def evaluate_async(
     if out is not None:
         writable(out)
     await _ready(model, settings)
-    answers = await _generate(instructions, model, settings, progress, max_failures, ray_model)
+    answers = await answers_to(instructions, model, settings, progress, max_failures, ray_model)
     rows, verdicts = grade(answers, checkers)
-    run = Run(_manifest(benchmark, model, settings, dialect, instructions, rows, verdicts), rows, verdicts)
+    manifest = _manifest(benchmark, model, settings, dialect, instructions, rows, verdicts)
+    run = Run(manifest | _cost(answers, model), rows, verdicts)
     if out is not None:
         write(run, out)
     return run
@@ -130,8 +134,9 @@ def build_checkers(
 async def _ready(model: Any, settings: Settings) -> None:
     if settings.samples < 1:
         raise DataError(f"samples must be at least 1, not {settings.samples}")
-    sampling = getattr(model, "sampling", None)
-    if settings.samples > 1 and sampling is not None and sampling.temperature == 0:
+    inner = innermost(model)
+    greedy = inner is model and inner is not None and inner.sampling.temperature == 0
+    if settings.samples > 1 and greedy:
         raise DataError(
             f"{settings.samples} samples at temperature 0 would all be the same", hint="Add --temperature 0.7, say"
         )
@@ -140,37 +145,43 @@ async def _ready(model: Any, settings: Settings) -> None:
         await check()
 
 
-async def _generate(
+async def answers_to(
     instructions: Sequence[Instruction],
     model: Any,
     settings: Settings,
-    progress: Any,
-    max_failures: int | None,
-    ray_model: Any,
+    progress: Any = None,
+    max_failures: int | None = None,
+    ray_model: Any = None,
 ) -> list[Answer]:
+    """One answer or failure for each instruction and sample, in order; the arguments are `evaluate_async`'s."""
     from adhere import engine
 
     cells = [(i, s) for i in instructions for s in range(settings.samples)]
     watch: dict[str, Any] = {"progress": progress, "max_failures": max_failures}
     if ray_model is None:
         slots = getattr(model, "concurrency", 16)
-        outcomes = engine.run(_answering(model, settings.seed), cells, concurrency=slots, **watch)
+        outcomes = engine.run(_answering(model, settings), cells, concurrency=slots, **watch)
     else:
         from adhere.engine import on_ray
 
-        outcomes = on_ray.run(_RayAnswering(ray_model, settings.seed), cells, **watch)
+        outcomes = on_ray.run(_RayAnswering(ray_model, settings), cells, **watch)
     answers: list[Answer | None] = [None] * len(cells)
     async for outcome in outcomes:
         answers[outcome.index] = Answer(*cells[outcome.index], outcome.result, outcome.failure)
     return [a for a in answers if a is not None]
 
 
-def _answering(model: Any, seed: int) -> Any:
+def _answering(model: Any, settings: Settings) -> Any:
+    from adhere.answer.base import Strategy
     from adhere.engine import context
+
+    hidden = isinstance(model, Strategy) and not settings.oracle
 
     async def answer(cell: tuple[Instruction, int]) -> Response:
         instruction, sample = cell
-        with context.use(seed=seed, sample=sample):
+        if hidden:
+            instruction = msgspec.structs.replace(instruction, constraints=(), references=())
+        with context.use(seed=settings.seed, sample=sample):
             return await model.answer(instruction)
 
     return answer
@@ -180,10 +191,10 @@ class _RayAnswering(NamedTuple):
     """Makes the answering function on a Ray worker."""
 
     make_model: Any
-    seed: int
+    settings: Settings
 
     def __call__(self) -> Any:
-        return _answering(self.make_model(), self.seed)
+        return _answering(self.make_model(), self.settings)
 
 
 def grade(answers: Sequence[Answer], checkers: dict[str, tuple[Checker, ...]]) -> tuple[list[Row], list[VerdictRow]]:
@@ -262,8 +273,7 @@ def _manifest(
     rows: list[Row],
     verdicts: list[VerdictRow],
 ) -> dict[str, Any]:
-    info = getattr(model, "info", None)
-    sampling = getattr(model, "sampling", None)
+    inner = innermost(model)
     found = counts(rows, verdicts)
     return {
         "schema": SCHEMA,
@@ -276,9 +286,9 @@ def _manifest(
             "headline": benchmark.headline,
             "prompts": len(instructions),
         },
-        "model": to_builtins(info) if info is not None else {"name": _described(model), "engine": "strategy"},
-        "strategy": None if info is not None else _described(model),
-        "sampling": msgspec.structs.asdict(sampling) if sampling is not None else {},
+        "model": to_builtins(inner.info) if inner is not None else {"name": _described(model), "engine": "strategy"},
+        "strategy": None if inner is model else _described(model),
+        "sampling": msgspec.structs.asdict(inner.sampling) if inner is not None else {},
         "settings": settings._asdict() | {"dialect": dialect},
         "counts": found,
         "cut_share": round(found["cut"] / len(rows), 6) if rows else None,
@@ -286,6 +296,23 @@ def _manifest(
         "versions": versions(),
         "machine": {"python": platform.python_version(), "system": platform.system(), "processor": platform.machine()},
     }
+
+
+def innermost(answerer: Any) -> Any:
+    """The model within strategies, or None where there is none: some answerers are no language models."""
+    from adhere.models.model import Model
+
+    while answerer is not None and not isinstance(answerer, Model):
+        answerer = getattr(answerer, "__dict__", {}).get("model")
+    return answerer
+
+
+def _cost(answers: Sequence[Answer], model: Any) -> dict[str, Any]:
+    """What a strategy's answers took, cached ones included; nothing for a plain model, whose rows say it."""
+    steps = [s for a in answers if a.response is not None for s in a.response.trace[-1:] if s.get("step") == "cost"]
+    if innermost(model) is model or not steps:
+        return {}
+    return {"cost": {k: sum(s[k] for s in steps) for k in ("calls", "prompt_tokens", "completion_tokens")}}
 
 
 def _described(answerer: Any) -> str:

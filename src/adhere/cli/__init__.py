@@ -21,6 +21,7 @@ __all__ = ["main"]
 # command → (module, one line of help); here and not in the modules, so that --help imports none of them.
 COMMANDS = {
     "eval": ("eval", "Measure how well a model follows instructions."),
+    "answer": ("answer", "Answer a prompt, with a strategy that makes the answer obey."),
     "score": ("score", "Grade answers that exist already."),
     "compare": ("compare", "Two runs, paired: what flipped and whether it is more than noise."),
     "check": ("check", "Check a text against constraints in plain words."),

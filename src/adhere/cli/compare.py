@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from adhere.cli.output import json_option, print_json, print_table, say, table
+
+if TYPE_CHECKING:
+    from adhere.bench.compare import Comparison
+    from adhere.bench.run_dir import Run
 
 
 @click.command("compare")
@@ -20,7 +25,6 @@ from adhere.cli.output import json_option, print_json, print_table, say, table
 def command(a: Path, b: Path, html: Path | None, flips: int, as_json: bool) -> None:
     """Compare run B with run A: which instructions flipped, the difference, its interval, the p-value."""
     from adhere.bench.compare import compare_runs
-    from adhere.bench.metrics import HEADLINES
     from adhere.bench.run_dir import load
 
     run_a, run_b = load(a), load(b)
@@ -32,6 +36,19 @@ def command(a: Path, b: Path, html: Path | None, flips: int, as_json: bool) -> N
     if as_json:
         print_json(found._asdict() | {"flips": [f._asdict() for f in found.flips], "a": str(a), "b": str(b)})
         return
+    print_comparison(run_a, run_b, str(a), str(b), flips=flips, found=found)
+    if html is not None:
+        click.echo(f"page: {html}")
+
+
+def print_comparison(
+    run_a: Run, run_b: Run, a: str, b: str, *, flips: int = 10, found: Comparison | None = None
+) -> None:
+    """The table of two runs, and their first flips."""
+    from adhere.bench.compare import compare_runs
+    from adhere.bench.metrics import HEADLINES
+
+    found = found or compare_runs(run_a, run_b)
     for warning in found.warnings:
         say(f"not the same settings: {warning}")
     if found.only_a or found.only_b:
@@ -50,7 +67,5 @@ def command(a: Path, b: Path, html: Path | None, flips: int, as_json: bool) -> N
     for flip in found.flips[:flips]:
         prompt = " ".join(flip.prompt.split())
         click.echo(f"  {'+' if flip.gained else '-'} {flip.id}  [{', '.join(flip.kinds)}]  {prompt[:80]}")
-    if len(found.flips) > flips:
+    if 0 < flips < len(found.flips):
         click.echo(f"  … {len(found.flips) - flips} more (--flips {len(found.flips)})")
-    if html is not None:
-        click.echo(f"page: {html}")

@@ -14,10 +14,11 @@ from adhere.constraints.base import (
     build_all,
     conflict,
     constraint,
+    contradictions,
     kinds,
     loose_variants,
     verify,
 )
 
-__all__ = ["Checker", "Dialect", "Text", "Verdict", "build", "build_all", "conflict", "constraint", "kinds",
-           "loose_variants", "verify"]  # fmt: skip
+__all__ = ["Checker", "Dialect", "Text", "Verdict", "build", "build_all", "conflict", "constraint",
+           "contradictions", "kinds", "loose_variants", "verify"]  # fmt: skip

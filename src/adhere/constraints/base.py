@@ -193,6 +193,11 @@ def conflict(one: Checker, other: Checker) -> bool:
     return one.conflicts_with(other) or other.conflicts_with(one)
 
 
+def contradictions(checkers: Sequence[Checker]) -> list[tuple[Checker, Checker]]:
+    """The pairs among several constraints that no sensible response can satisfy together."""
+    return [(a, b) for n, a in enumerate(checkers) for b in checkers[n + 1 :] if conflict(a, b)]
+
+
 LOOSE_LIMIT = 1_000_000
 
 
