@@ -95,8 +95,8 @@ def command(benchmark: str, **options: Any) -> None:
     if options["junit"]:
         write_junit(run, results, options["junit"])
     if options["as_json"]:
-        extra: dict[str, Any] = {"out": shown(out), "report": shown(report) if report else None, "seconds": round(seconds, 3)}
-        extra |= {"calls": stats.get("calls"), "cached": stats.get("cached")}
+        extra: dict[str, Any] = {"out": shown(out), "report": shown(report) if report else None}
+        extra |= {"seconds": round(seconds, 3), "calls": stats.get("calls"), "cached": stats.get("cached")}
         if baseline is not None:
             from adhere.bench.compare import compare_runs
 
