@@ -290,3 +290,36 @@ def test_a_comparison_shows_the_flips_side_by_side(opened: Callable, made_run: M
     assert page.texts(".answers.two .answer .text") == answers
     assert page.complaints() == []
     assert len(page.requests()) == 1
+
+
+def test_a_strategys_steps_are_shown_in_their_forms(opened: Callable, one_answer: Make) -> None:
+    bad = "<img src=x onerror=window.hit=1>"
+    verdicts = [
+        {"constraint": "no commas", "met": True, "source": "program", "reason": "0 commas"},
+        {"constraint": bad, "met": False, "source": "model", "reason": ""},
+        {"constraint": "polite", "met": None, "source": "model", "reason": ""},
+    ]
+    node = {"step": "node", "depth": 0, "text": "root", "value": 0.5, "id": 0, "parent": None, "votes": []}
+    trace = [
+        {"step": "draft", "text": "first try"},
+        {"step": "critique", "value": 0.5, "verdicts": verdicts},
+        node, {**node, "id": 1, "depth": 1, "text": "leaf", "value": 1},
+        {"step": "candidate", "index": 0, "text": "one", "value": 0.25, "passed": False, "reason": ""},
+        {"step": "route", "scores": {"small": 0.25, "large": 0.75}, "chosen": "large", "because": "likelier"},
+        {"step": "critique", "verdicts": "not ours"},
+        {"step": "something_new", "x": 1},
+        "not even an object", None,
+        {"step": "cost", "calls": 3, "prompt_tokens": 10, "completion_tokens": 5},
+    ]  # fmt: skip
+    page = opened(one_answer("the answer", [("x", True, "", [])], trace=json.dumps(trace)))
+    roles = page.texts(".trace .role")
+    assert roles == ["draft", "critique", "search tree, 2 nodes", "candidate", "route", "critique", "something new",
+                     "step 9", "cost"]  # fmt: skip
+    assert page.texts(".trace .ticks .what") == ["no commas0 commas", bad, "polite"]
+    assert page.run("return [...document.querySelectorAll('.trace .ticks .icon')].map(e => e.classList[1])") == [
+        "pass", "fail", "undecided"]  # fmt: skip
+    assert page.texts(".tree .text") == ["root", "leaf"]
+    assert page.texts(".route-row .chosen") == ["large"]
+    assert "3 model calls" in page.texts(".trace .aside")[-1]
+    assert page.run("return window.hit") is None
+    assert page.complaints() == []

@@ -135,15 +135,9 @@ function extras(item, pairs) {
   const [{ meta }] = item.rows;
   const traces = item.rows.map((row, i) => row.trace && h("details", {},
     h("summary", {}, pairs ? `How answer ${"AB"[i]} came about` : "How the answer came about"),
-    (Array.isArray(row.trace) ? row.trace : [row.trace]).map((step, n) => h("div", { class: "message other" },
-      h("span", { class: "role" }, step.step ?? `step ${n + 1}`), h("div", { class: "text" }, stepText(step))))));
+    traceSteps(row.trace)));
   const fields = meta && h("details", {}, h("summary", {}, "Fields of the row"), fieldList(meta));
   return (fields || traces.some(Boolean)) && h("section", { class: "extras" }, traces, fields);
-}
-
-function stepText(step) {
-  if (typeof step !== "object" || step === null) return plain(step);
-  return Object.entries(step).filter(([k]) => k !== "step").map(([k, v]) => `${k}: ${plain(v)}`).join("\n");
 }
 
 /** An object as a definition list. */
