@@ -12,6 +12,7 @@ from collections.abc import Iterable
 __all__ = [
     "AdhereError",
     "CapabilityError",
+    "ContextError",
     "DataError",
     "DependencyError",
     "ModelError",
@@ -74,6 +75,10 @@ class WeightsError(AdhereError):
 
 class ModelError(AdhereError):
     """A model call failed. `retryable` says whether waiting may help."""
+
+
+class ContextError(ModelError):
+    """A prompt, or prompt and answer together, that do not fit into the model's context: a shorter one may."""
 
 
 class StoreError(AdhereError):

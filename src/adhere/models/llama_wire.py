@@ -6,7 +6,7 @@ import importlib
 import json
 from typing import Any, NamedTuple
 
-from adhere.errors import CapabilityError, DataError, DependencyError, ModelError, UsageError
+from adhere.errors import CapabilityError, ContextError, DataError, DependencyError, ModelError, UsageError
 from adhere.models.base import Request, Sampling
 from adhere.records import ImagePart, TokenLogprob, Usage
 
@@ -122,7 +122,7 @@ def raise_error(reply: dict[str, Any]) -> None:
         return
     error = reply["error"]
     if error.get("type") == "exceed_context_size_error":
-        raise ModelError(
+        raise ContextError(
             f"the prompt has {error['n_prompt_tokens']} tokens, the context {error['n_ctx']}",
             hint="Shorten it, or open the model with a larger context",
         )

@@ -29,7 +29,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from adhere.errors import ModelError, UsageError, WeightsError
+from adhere.errors import ContextError, ModelError, UsageError, WeightsError
 from adhere.models.base import Capability, ModelInfo, Request, Sampling
 from adhere.models.fetch import sha256_file
 from adhere.models.gguf_tools import Gguf, read_header
@@ -207,7 +207,7 @@ class LlamaCpp:
         """Tell a context that ran out from the asked-for limit: the engine calls both `length`."""
         usage = answer.usage
         if answer.finish_reason == "length" and usage.completion_tokens < sampling.max_tokens:
-            raise ModelError(
+            raise ContextError(
                 f"the context of {self.context} tokens ran out after {usage.completion_tokens} of "
                 f"{sampling.max_tokens} tokens (the prompt has {usage.prompt_tokens})",
                 hint="Lower max_tokens, shorten the prompt, or open the model with a larger context",

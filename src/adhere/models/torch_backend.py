@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from adhere.errors import CapabilityError, ModelError, UsageError, WeightsError, missing_extra
+from adhere.errors import CapabilityError, ContextError, ModelError, UsageError, WeightsError, missing_extra
 from adhere.models import hf_export, machine
 from adhere.models.base import Capability, ModelInfo, Request
 from adhere.models.fetch import Notify, sha256_file
@@ -117,7 +117,7 @@ class Torch:
         self.info.require(*sorted(request.needs()))
         prompt = ids_of(self.tokenizer, request)
         if self.info.context and len(prompt) >= self.info.context:
-            raise ModelError(f"the prompt has {len(prompt)} tokens; the model's context holds {self.info.context}")
+            raise ContextError(f"the prompt has {len(prompt)} tokens; the model's context holds {self.info.context}")
         if request.sampling.max_tokens < 1:
             return Response("", self.info.name, "length", Usage(len(prompt), 0))
         return await self._gatherer.submit(_Ask(request, prompt))
@@ -138,7 +138,7 @@ class Torch:
         if not before:
             raise ModelError("the first token after an empty prompt has no probability", hint="Give a prompt")
         if self.info.context and len(before) + len(after) > self.info.context:
-            raise ModelError(f"{len(before) + len(after)} tokens do not fit into a context of {self.info.context}")
+            raise ContextError(f"{len(before) + len(after)} tokens do not fit into a context of {self.info.context}")
         return await self._gatherer.submit(ToScore(before, after))
 
     async def embed(self, texts: Sequence[str]) -> np.ndarray:
