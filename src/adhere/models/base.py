@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from adhere.errors import CapabilityError, UsageError
 from adhere.records import Message, Record, Response, TokenLogprob
@@ -16,7 +16,7 @@ from adhere.records import Message, Record, Response, TokenLogprob
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Backend", "Capability", "ModelInfo", "Request", "Rules", "Sampling"]
+__all__ = ["Backend", "Capability", "ModelInfo", "Piece", "Request", "Rules", "Sampling"]
 
 Capability = Literal[
     "chat",  # has a chat template (or a chat endpoint)
@@ -46,7 +46,7 @@ HINTS: dict[str, str] = {
 class Rules(Record, omit_defaults=False):
     """Scores that are added to the logits at every position: a product of the model and of a hand-written expert.
 
-    After Hewitt, Liu, Manning & Liang 2024 (arXiv 2409.14254, section 5), where adding r to the logits is multiplying
+    After Hewitt, Liu, Manning & Liang 2024 (arXiv 2409.14254), where adding r to the logits is multiplying
     the model's distribution by softmax(r); `words` is ours. All scores are natural-log odds; 0 switches a rule off.
 
     Attributes:
@@ -148,6 +148,13 @@ class Request(Record, omit_defaults=False):
         return frozenset(wanted | s.rules.needs() if s.rules is not None else wanted)
 
 
+class Piece(NamedTuple):
+    """A part of an answer that is still being written, with its tokens' log-probabilities where they were asked for."""
+
+    text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
 class ModelInfo(Record):
     """Who answers: written into every result.
 
@@ -183,6 +190,8 @@ class ModelInfo(Record):
 
 class Backend(Protocol):
     """One way to run a model.
+
+    A backend may also have `stream(request)`, an async generator of `Piece`s that ends with the Response.
 
     Attributes:
         info: Who it is and what it can do.

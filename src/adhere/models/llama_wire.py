@@ -7,10 +7,10 @@ import json
 from typing import Any, NamedTuple
 
 from adhere.errors import CapabilityError, ContextError, DataError, DependencyError, ModelError, UsageError
-from adhere.models.base import Request, Sampling
+from adhere.models.base import Piece, Request, Sampling
 from adhere.records import ImagePart, TokenLogprob, Usage
 
-__all__ = ["Answer", "binding", "check_schema", "collect", "payload_of", "raise_error"]
+__all__ = ["Answer", "binding", "check_schema", "collect", "payload_of", "piece_of", "raise_error"]
 
 ROLES = ("system", "user", "assistant", "tool")
 _RANDOM_SEED = 0xFFFFFFFF  # to llama.cpp this number means "any"
@@ -127,6 +127,16 @@ def raise_error(reply: dict[str, Any]) -> None:
             hint="Shorten it, or open the model with a larger context",
         )
     raise ModelError(f"llama.cpp refused: {str(error.get('message', error))[:500]}")
+
+
+def piece_of(chunk: dict[str, Any], request: Request) -> Piece | None:
+    """The text that a chunk adds; None where it adds none, or is an error, which `collect` raises."""
+    if "error" in chunk or not chunk["choices"]:
+        return None
+    choice = chunk["choices"][0]
+    text = (choice["delta"].get("content") if request.chat else choice["text"]) or ""
+    entries = (choice.get("logprobs") or {}).get("content", ()) if request.sampling.top_logprobs is not None else ()
+    return Piece(text, tuple(_token(entry) for entry in entries)) if text or entries else None
 
 
 def collect(chunks: list[dict[str, Any]], chat: bool) -> Answer:

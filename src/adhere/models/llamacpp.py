@@ -23,18 +23,18 @@ import contextlib
 import os
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adhere.errors import ContextError, ModelError, UsageError, WeightsError
-from adhere.models.base import Capability, ModelInfo, Request, Sampling
+from adhere.models.base import Capability, ModelInfo, Piece, Request, Sampling
 from adhere.models.fetch import sha256_file
 from adhere.models.gguf_tools import Gguf, read_header
 from adhere.models.llama_capi import TESTED_VERSIONS, Scorer
-from adhere.models.llama_wire import Answer, binding, check_schema, collect, payload_of, raise_error
+from adhere.models.llama_wire import Answer, binding, check_schema, collect, payload_of, piece_of, raise_error
 from adhere.models.machine import available_memory, pick_threads
 from adhere.models.token_bias import biases
 from adhere.records import Response, TokenLogprob
@@ -161,13 +161,46 @@ class LlamaCpp:
         finally:
             cancelled.set()
 
+    async def stream(self, request: Request) -> AsyncGenerator[Piece | Response, None]:
+        """Answer one request piece by piece, at last the whole response; closing the generator stops the engine.
+
+        Raises:
+            As `generate`; what is only found at the end (context exhausted, schema missed) after the last piece.
+        """
+        self.info.require(*request.needs())
+        payload = payload_of(request, self.context)
+        cancelled = threading.Event()
+        pieces: asyncio.Queue[Piece | None] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def tell(chunk: dict[str, Any]) -> None:
+            piece = piece_of(chunk, request)
+            if piece is not None:
+                loop.call_soon_threadsafe(pieces.put_nowait, piece)
+
+        answer = asyncio.ensure_future(self._in_pool(self._answer, payload, request, cancelled, tell))
+        answer.add_done_callback(lambda _: pieces.put_nowait(None))
+        try:
+            while (piece := await pieces.get()) is not None:
+                yield piece
+            yield await answer
+        finally:
+            cancelled.set()
+            answer.cancel()
+
     async def _in_pool(self, function: Callable[..., T], *arguments: Any) -> T:
         if self._closed:
             raise ModelError(f"model '{self.info.name}' is closed")
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
-    def _answer(self, payload: dict[str, Any], request: Request, cancelled: threading.Event) -> Response:
-        """One streaming call, in a thread of the pool.
+    def _answer(
+        self,
+        payload: dict[str, Any],
+        request: Request,
+        cancelled: threading.Event,
+        tell: Callable[[dict[str, Any]], None] | None = None,
+    ) -> Response:
+        """One streaming call, in a thread of the pool; `tell` hears of each chunk as it comes.
 
         Prompts go in one at a time, the next one when the one before has its first token: several at once would be cut
         into pieces of equal length, and a last piece of one token is summed in another order than it would be alone.
@@ -186,6 +219,8 @@ class LlamaCpp:
                 def take(chunk: dict[str, Any]) -> bool:
                     turn.close()
                     chunks.append(chunk)
+                    if tell is not None and not cancelled.is_set():
+                        tell(chunk)
                     return cancelled.is_set()
 
                 if not cancelled.is_set():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
@@ -20,8 +20,8 @@ from adhere.engine.limiter import Gate
 from adhere.engine.patience import Patience
 from adhere.engine.seeds import derive
 from adhere.engine.store import Store
-from adhere.errors import UsageError
-from adhere.models.base import Backend, ModelInfo, Request, Sampling
+from adhere.errors import CapabilityError, UsageError
+from adhere.models.base import Backend, ModelInfo, Piece, Request, Sampling
 from adhere.records import Instruction, Message, Response, TokenLogprob, Usage, encode
 from adhere.roles import Answerer
 
@@ -184,6 +184,42 @@ class Model:
         response = _named(_responses.decode(await self._once(key, call, fresh=fresh)), self.name)
         context.spend(response.usage)
         return response
+
+    @property
+    def streams(self) -> bool:
+        """Whether answers can come piece by piece, as they are written."""
+        return hasattr(self.backend, "stream") and self._answerer is None
+
+    def stream(
+        self, messages: Sequence[Message], sampling: Sampling | None = None
+    ) -> AsyncGenerator[Piece | Response, None]:
+        """One response, piece by piece, at last whole. For somebody who waits: no store, and no second attempt.
+
+        The context (seed, draw, changes to the sampling) is that of the call, not of the loop over the pieces.
+
+        Raises:
+            CapabilityError: if the backend cannot do what the sampling asks, or has no `stream`.
+            ModelError: from the loop, if the call fails.
+        """
+        if not self.streams:
+            raise CapabilityError(f"model '{self.name}' gives whole answers only", hint="Use generate")
+        return self._streamed(self._request(tuple(messages), sampling or self._sampling_here(), 0)[0])
+
+    async def _streamed(self, request: Request) -> AsyncGenerator[Piece | Response, None]:
+        async with self._gate:
+            began = perf_counter()
+            source = self.backend.stream(request)  # pyrefly: ignore
+            try:
+                async for made in source:
+                    if isinstance(made, Response):
+                        made = _named(_clean(made), self.name)
+                        self._count(made)
+                        self.stats.calls += 1
+                        context.spend(made.usage)
+                    yield made
+            finally:
+                await source.aclose()
+                self.stats.seconds += perf_counter() - began
 
     async def sample(self, instruction: Instruction, n: int, sampling: Sampling | None = None) -> list[Response]:
         """`n` responses to one instruction, drawn side by side. With temperature 0 they are all the same answer."""
