@@ -1,6 +1,6 @@
 """`Sampling.logit_bias` and `Sampling.rules` in the torch decoding loop: each row has its own answer and own scores.
 
-The rules of Hewitt et al. 2024 (arXiv 2409.14254, section 5 and appendix), with two mistakes of their code mended: it
+The rules of Hewitt et al. 2024 (arXiv 2409.14254), with two mistakes of their code mended: it
 scores the first row of a batch alone, and its bonus for ending the answer is gone from the 250th token on (a vector
 that should have taken over is built and never added). Here every row is scored by its own tokens, padding never
 counts, and the bonus stays at its maximum. Only the next token's logits change, so keys and values stay cached.
