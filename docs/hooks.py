@@ -10,9 +10,25 @@ from mkdocs.structure.files import File, Files
 
 def on_files(files: Files, config: Any, **_: Any) -> Files:
     """Add the generated pages."""
-    for name, write in (("cli.md", command_line), ("constraints.md", constraints), ("methods.md", methods)):
+    pages = {"cli.md": command_line, "constraints.md": constraints, "methods.md": methods, "strategies.md": strategies}
+    for name, write in pages.items():
         files.append(File.generated(config, name, content=write()))
     return files
+
+
+def strategies() -> str:
+    """Every strategy and scorer with its arguments and its docstring."""
+    from adhere.cli.strategies import described
+
+    parts = ["# Strategies and scorers\n", "Written from the code; `adhere strategies NAME` prints the same.\n"]
+    noun = ""
+    for part in described():
+        if part["kind"] != noun:
+            noun = part["kind"]
+            parts.append({"strategy": "## Strategies\n", "scorer": "## Scorers\n"}[noun])
+        paper = f", from [{part['paper']}](methods.md)" if part["paper"] else ""
+        parts.append(f"### `{part['name']}({part['arguments']})`{paper}\n\n```text\n{part['doc']}\n```\n")
+    return "\n".join(parts)
 
 
 def command_line() -> str:

@@ -127,3 +127,14 @@ def test_eval_compares_with_an_earlier_run(tmp_path: Path) -> None:
 def test_oracle_without_a_strategy_is_refused(tmp_path: Path) -> None:
     done = adhere("eval", "core-quick", "--model", "echo", "--oracle", cwd=tmp_path)
     assert (done.returncode, b"--oracle" in done.stderr) == (2, True)
+
+
+def test_strategies_are_listed_and_shown_with_their_arguments(tmp_path: Path) -> None:
+    found = {p["name"]: p for p in json.loads(adhere("strategies", "--json", cwd=tmp_path).stdout)}
+    assert found["best_of_n"]["arguments"].startswith("n=8, scorer=constraints")
+    assert (found["decrim"]["room"], found["constraints"]["room"]) == ("answer", "score")
+    assert all(part["about"] for part in found.values())
+    shown = adhere("strategies", "decrim", cwd=tmp_path).stdout.decode()
+    assert "max_rounds=3" in shown and "critic: Any scorer" in shown
+    wrong = adhere("strategies", "decrimm", cwd=tmp_path)
+    assert (wrong.returncode, b"'decrim'" in wrong.stderr) == (2, True)

@@ -22,6 +22,7 @@ __all__ = ["main"]
 COMMANDS = {
     "eval": ("eval", "Measure how well a model follows instructions."),
     "answer": ("answer", "Answer a prompt, with a strategy that makes the answer obey."),
+    "strategies": ("strategies", "What --strategy takes, and the scorers inside it."),
     "score": ("score", "Grade answers that exist already."),
     "compare": ("compare", "Two runs, paired: what flipped and whether it is more than noise."),
     "check": ("check", "Check a text against constraints in plain words."),
