@@ -35,3 +35,14 @@ def test_parts_are_read_from_the_registry() -> None:
 def test_an_unknown_slug_suggests_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'decrim'"):
         get("decrimm")
+
+
+@pytest.mark.parametrize("room", ["answer", "score", "write", "train"])
+def test_every_part_names_a_known_paper_and_says_what_it_does(room: str) -> None:
+    from adhere.registry import parts
+
+    slugs = {m.slug for m in methods()}
+    for part in parts(room).values():
+        assert part.paper is None or part.paper in slugs, part.name
+        assert (part.target.__doc__ or "").strip(), part.name
+        assert part.name.isidentifier() and part.name == part.name.lower(), part.name
