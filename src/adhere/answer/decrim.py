@@ -188,12 +188,11 @@ class DeCRIM(Strategy):
         return msgspec.structs.replace(instruction, messages=turns, constraints=found.constraints)
 
     def _choose(self, attempts: Sequence[Attempt], stopped: Stopped, trace: Trace) -> Response:
-        if self.keep == "last" or self._critic is None:
-            index, because = len(attempts) - 1, "it is the last"
-        else:
+        index = len(attempts) - 1
+        if self.keep == "best" and self._critic is not None:
             index = max(range(len(attempts)), key=lambda n: (attempts[n].rank, -n))
-            because = "it meets most, and is the first that does"
-        trace.add("choose", index=index, because=f"{because}; {_WHY[stopped]}", stopped=stopped)
+        which = "the last answer" if index == len(attempts) - 1 else "the best answer, and of equals the earlier"
+        trace.add("choose", index=index, because=f"{which}; {_WHY[stopped]}", stopped=stopped)
         return attempts[index].response
 
 

@@ -33,7 +33,7 @@ __all__ = ["Judge", "Oracle", "Program", "ReasoningJudge", "criticise", "wording
 YES, NO = "Yes", "No"
 WHOLE = "request"  # the name of a verdict on everything at once
 LONGEST_REASON = 2_000  # characters of a written judgement that are kept
-_FINAL = re.compile(r"(?:final judge?ment[^:\n]{0,40}:)?[\s*\"'.]*(yes|no)[\s*\"'.!]*", re.IGNORECASE)
+_FINAL = re.compile(r"(?:.{0,200}final judge?ment[^:]{0,40}:)?[\s*\"'.]*(yes|no)[\s*\"'.!]*", re.IGNORECASE)
 
 
 def wording(constraint: Constraint) -> str:
