@@ -217,7 +217,7 @@ class OpenAIEndpoint:
         async with limiter:
             try:
                 async with asyncio.timeout(self.timeout):
-                    sent = client.build_request(method, address, content=content, headers=self._headers())
+                    sent = client.build_request(method, address, content=content, headers=self.headers())
                     answer = await client.send(sent, stream=True)
                     try:
                         raw = await self._body(answer)
@@ -270,7 +270,8 @@ class OpenAIEndpoint:
             )
         return self._client, self._limiter
 
-    def _headers(self) -> dict[str, str]:
+    def headers(self) -> dict[str, str]:
+        """Of every request, the key included."""
         key = {"authorization": f"Bearer {self._key}"} if self._key else {}
         return {"content-type": "application/json", **key}
 
@@ -278,7 +279,7 @@ class OpenAIEndpoint:
         """Turn a transport error into one line."""
         import httpx2
 
-        cause = self._redact(str(error)) or type(error).__name__
+        cause = self.redacted(str(error)) or type(error).__name__
         if isinstance(error, httpx2.ConnectError):
             said = cause.lower()
             if "certificate" in said or "ssl" in said:
@@ -297,7 +298,7 @@ class OpenAIEndpoint:
 
     async def _refused(self, status: int, raw: bytes, wait: float | None, path: str, location: str) -> NoReturn:
         """Turn a status other than 200 into one line."""
-        said = self._redact(server_message(raw)) or "no reason given"
+        said = self.redacted(server_message(raw)) or "no reason given"
         if status in (401, 403):
             where = f"The key came from {self._key_variable}" if self._key else f"Set {' or '.join(KEY_VARIABLES)}"
             raise EndpointError(status, f"{self.base_url} refused our key: {said}", hint=where)
@@ -307,7 +308,7 @@ class OpenAIEndpoint:
                 raise self._no_such_model(names)
             raise EndpointError(404, f"{self.base_url}{path}: 404, {said}", hint="Does the address end in /v1?")
         if 300 <= status < 400:
-            to = self._redact(location)
+            to = self.redacted(location)
             raise EndpointError(status, f"{self.base_url} redirects to {to}", hint="Give that address instead")
         # OpenAI answers 429 also when the account is empty, which no waiting mends.
         empty = b"insufficient_quota" in raw
@@ -319,7 +320,8 @@ class OpenAIEndpoint:
         hint = did_you_mean(self.model, names)
         return EndpointError(404, f"{self.base_url} has no model '{self.model}'; it has: {shown}", hint=hint)
 
-    def _redact(self, text: str) -> str:
+    def redacted(self, text: str) -> str:
+        """The text without the key, should a server have quoted it."""
         return text.replace(self._key, "***") if self._key else text
 
 

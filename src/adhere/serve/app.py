@@ -1,0 +1,210 @@
+"""The server as an ASGI application: the routes, and what each does."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from adhere.serve import local
+from adhere.serve.constraints_body import Wishes, read
+from adhere.serve.errors import ApiError
+from adhere.serve.guard import Call, Guard
+from adhere.serve.limits import read_body
+from adhere.serve.metrics import CONTENT_TYPE, Metrics
+from adhere.serve.openai_schema import ChatRequest, CompletionRequest, EmbeddingRequest, decode, leftover, rewritten
+from adhere.serve.openapi import document
+from adhere.serve.relay import Passing
+from adhere.serve.served import EMBEDDER, Catalog
+from adhere.serve.settings import Settings
+from adhere.serve.stream import EventStream, unless_gone
+from adhere.serve.upstream import Upstream
+
+__all__ = ["build_app"]
+
+NO_WISHES = Wishes((), (), (), ())
+JSON = "application/json"
+
+
+def build_app(catalog: Catalog, settings: Settings) -> ASGIApp:
+    """The application, ready for any ASGI server.
+
+    Args:
+        catalog: What is served; closed when the server ends.
+        settings: How.
+
+    Raises:
+        DataError: if the file of keys cannot be read.
+    """
+    metrics = Metrics()
+    return Guard(_Routes(catalog, settings, metrics).router, settings, metrics)
+
+
+class _Routes:
+    """What the handlers share."""
+
+    def __init__(self, catalog: Catalog, settings: Settings, metrics: Metrics) -> None:
+        self.catalog = catalog
+        self.settings = settings
+        self.metrics = metrics
+        self.openapi = msgspec.json.encode(document(catalog, settings))
+        self._upstream: Upstream | None = None
+        self.router = Router(
+            [
+                Route("/v1/chat/completions", self.chat, methods=["POST"]),
+                Route("/v1/completions", self.completions, methods=["POST"]),
+                Route("/v1/embeddings", self.embeddings, methods=["POST"]),
+                Route("/v1/models", self.models),
+                Route("/v1/models/{name:path}", self.model),
+                Route("/healthz", self.healthz),
+                Route("/metrics", self.metrics_page),
+                Route("/openapi.json", self.openapi_page),
+            ],
+            redirect_slashes=False,
+            default=_not_found,
+            lifespan=self._lifespan,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, app: Any) -> AsyncIterator[None]:
+        self._upstream = Upstream(self.settings.timeout)
+        try:
+            yield
+        finally:
+            await self._upstream.close()
+            await self.catalog.close()
+
+    @property
+    def upstream(self) -> Upstream:
+        """The client for other servers; made here where the ASGI server runs no lifespan."""
+        if self._upstream is None:
+            self._upstream = Upstream(self.settings.timeout)
+        return self._upstream
+
+    # Answers ---------------------------------------------------------------------------------------------------------
+
+    async def chat(self, request: Request) -> ASGIApp:
+        """`POST /v1/chat/completions`."""
+        return await self._complete(request, ChatRequest)
+
+    async def completions(self, request: Request) -> ASGIApp:
+        """`POST /v1/completions`."""
+        return await self._complete(request, CompletionRequest)
+
+    async def _complete(self, request: Request, kind: type[ChatRequest] | type[CompletionRequest]) -> ASGIApp:
+        call = _call(request)
+        body = await self._body(request)
+        asked = decode(body, kind)
+        served = self.catalog.find(asked.model)
+        call.model, call.stream = served.name, bool(asked.stream)
+        if self.settings.log_prompts:
+            call.said["asked"] = msgspec.Raw(body)
+        wishes = NO_WISHES if asked.constraints is msgspec.UNSET else read(bytes(asked.constraints))
+        if wishes.warnings and asked.adhere is not None and asked.adhere.strict:
+            raise ApiError(400, wishes.warnings[0], code="contradiction", param="constraints")
+        if asked.stream_options is not None and not asked.stream:
+            raise ApiError(400, "stream_options needs stream: true", code="invalid_value", param="stream_options")
+        seconds = self.settings.timeout
+        if served.endpoint is not None:
+            passing = Passing(self.upstream, call, served, asked, body, wishes, self.settings)
+            if asked.stream:
+                return EventStream(passing.stream(), seconds=None)
+            return self._json(call, await unless_gone(request.receive, passing.reply(), seconds))
+        job = local.understand(call, served, asked, wishes, leftover(body, kind), self.settings)
+        if asked.stream:
+            return EventStream(local.stream(job), seconds=seconds)
+        reply = await unless_gone(request.receive, local.reply(job), seconds)
+        return self._json(call, msgspec.json.encode(reply))
+
+    async def embeddings(self, request: Request) -> Response:
+        """`POST /v1/embeddings`: of the other server, of a model that can, or of all-MiniLM-L6-v2."""
+        call = _call(request)
+        body = await self._body(request)
+        asked = decode(body, EmbeddingRequest)
+        served = None if asked.model == EMBEDDER else self.catalog.find(asked.model)
+        call.model = asked.model
+        if served is not None and served.endpoint is not None:
+            sent = body if asked.model == served.endpoint.model else rewritten(body, {"model": served.endpoint.model})
+            work = self.upstream.post(served.endpoint, "/embeddings", sent, call)
+            return self._json(call, (await unless_gone(request.receive, work, self.settings.timeout))[0])
+        leftover(body, EmbeddingRequest)
+        texts = [asked.input] if isinstance(asked.input, str) else asked.input
+        if not all(isinstance(t, str) and t for t in texts):
+            raise ApiError(400, "input must be one text or several, none empty; token ids are not supported",
+                           code="unsupported_parameter", param="input")  # fmt: skip
+        work = self._embed(asked, [str(t) for t in texts], call)
+        return self._json(call, await unless_gone(request.receive, work, self.settings.timeout))
+
+    async def _embed(self, asked: EmbeddingRequest, texts: list[str], call: Call) -> bytes:
+        if asked.model == EMBEDDER:
+            model = await asyncio.to_thread(self.catalog.embedder)
+        else:
+            model = self.catalog.find(asked.model).model
+        vectors = await model.embed(texts)
+        if asked.dimensions not in (None, vectors.shape[1]):
+            raise ApiError(400, f"this model's vectors have {vectors.shape[1]} dimensions",
+                           code="unsupported_parameter", param="dimensions")  # fmt: skip
+        count = getattr(model.backend, "count_tokens", None)
+        call.prompt_tokens = count(texts) if count is not None else 0
+        data = [
+            {"object": "embedding", "index": at,
+             "embedding": base64.b64encode(v.astype("<f4").tobytes()).decode()
+             if asked.encoding_format == "base64" else v.tolist()}
+            for at, v in enumerate(vectors)
+        ]  # fmt: skip
+        usage = {"prompt_tokens": call.prompt_tokens, "total_tokens": call.prompt_tokens}
+        return msgspec.json.encode({"object": "list", "data": data, "model": asked.model, "usage": usage})
+
+    async def _body(self, request: Request) -> bytes:
+        return await read_body(request.scope, request.receive, self.settings.max_body, self.settings.timeout)
+
+    def _json(self, call: Call, body: bytes) -> Response:
+        if self.settings.log_prompts:
+            call.said["answered"] = msgspec.Raw(body)
+        return Response(body, media_type=JSON)
+
+    # About the server ------------------------------------------------------------------------------------------------
+
+    async def models(self, request: Request) -> Response:
+        """`GET /v1/models`."""
+        _call(request)
+        return Response(msgspec.json.encode({"object": "list", "data": self.catalog.entries()}), media_type=JSON)
+
+    async def model(self, request: Request) -> Response:
+        """`GET /v1/models/NAME`."""
+        _call(request, "/v1/models/{name}")
+        return Response(msgspec.json.encode(self.catalog.entry(request.path_params["name"])), media_type=JSON)
+
+    async def healthz(self, request: Request) -> Response:
+        """`GET /healthz`: it runs. (Nothing is asked of the models: a probe must cost nothing.)"""
+        _call(request)
+        return Response(b'{"status":"ok"}', media_type=JSON)
+
+    async def metrics_page(self, request: Request) -> Response:
+        """`GET /metrics`, for Prometheus."""
+        _call(request)
+        return Response(self.metrics.page(), headers={"content-type": CONTENT_TYPE})
+
+    async def openapi_page(self, request: Request) -> Response:
+        """`GET /openapi.json`."""
+        _call(request)
+        return Response(self.openapi, media_type=JSON)
+
+
+def _call(request: Request, endpoint: str = "") -> Call:
+    """The request's `Call`, told which route it has taken."""
+    call: Call = request.scope["adhere"]
+    call.endpoint = endpoint or request.scope["path"]
+    return call
+
+
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    raise ApiError(404, f"there is nothing at {scope['path'][:200]}", code="not_found")
