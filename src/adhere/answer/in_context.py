@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from adhere.answer.base import Trace, base_model, draw, retold
 from adhere.answer.hierarchy import render_documents
@@ -17,7 +17,7 @@ from adhere.models.prompts import Template
 from adhere.records import ImagePart, Instruction, Response
 from adhere.roles import Answerer
 
-__all__ = ["Form", "Layout", "apart", "ask_with_shots", "first_phrase", "form_of", "until"]
+__all__ = ["Form", "Layout", "Once", "apart", "ask_with_shots", "first_phrase", "form_of", "too_long", "until"]
 
 Form = Literal["auto", "text", "turns"]
 T = TypeVar("T")
@@ -98,7 +98,7 @@ async def ask_with_shots(
         try:
             answer = await draw(answerer, retold(rendered, *program.messages(rendered.messages)), **changes)
         except ModelError as error:
-            if not kept or not _too_long(error):
+            if not kept or not too_long(error):
                 raise
             kept.pop(0)
             continue
@@ -107,7 +107,8 @@ async def ask_with_shots(
         return answer
 
 
-def _too_long(error: ModelError) -> bool:
+def too_long(error: ModelError) -> bool:
+    """Whether a shorter prompt might do."""
     said = error.message.lower()  # endpoints say it in words
     return isinstance(error, ContextError) or "context_length_exceeded" in said or "maximum context length" in said
 
@@ -125,6 +126,22 @@ async def apart(work: Callable[[], Awaitable[T]]) -> T:
             return await work()
 
     return await asyncio.create_task(run(), context=contextvars.Context())
+
+
+class Once(Generic[T]):
+    """A value that the first who asks makes, `apart` from its row; others wait for it. An error is kept as well."""
+
+    def __init__(self, make: Callable[[], Awaitable[T]]) -> None:
+        self._make = make
+        self._task: asyncio.Task[T] | None = None
+
+    async def get(self) -> T:
+        """The value, or the error."""
+        loop = asyncio.get_running_loop()
+        # A task of another event loop that has not ended never will: that loop is gone.
+        if self._task is None or (not self._task.done() and self._task.get_loop() is not loop):
+            self._task = loop.create_task(apart(self._make))
+        return self._task.result() if self._task.done() else await asyncio.shield(self._task)
 
 
 def until(text: str, *markers: str) -> str:

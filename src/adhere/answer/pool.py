@@ -14,7 +14,7 @@ from adhere.engine import context
 from adhere.errors import AdhereError, DataError, UsageError
 from adhere.records import Example, Instruction, Response
 
-__all__ = ["Pool", "answer_of", "question_of", "read_pool"]
+__all__ = ["Pool", "answer_of", "answer_or_none", "question_of", "read_pool"]
 
 QUESTIONS = ("question", "input", "prompt", "instruction")
 ANSWERS = ("answer", "output", "response", "completion", "target")
@@ -70,8 +70,8 @@ class Pool:
         return await self._selector.pick(query, n, exclude=own, seed=context.current().seed)
 
 
-def read_pool(source: str | Path | Sequence[Example]) -> list[Example]:
-    """Examples of a file or list, each with an answer; a question that occurs twice counts once.
+def read_pool(source: str | Path | Sequence[Example], *, answers: bool = True) -> list[Example]:
+    """Examples of a file or list, each with an answer if `answers`; a question that occurs twice counts once.
 
     Read are JSONL rows of `Example` records; of `{"messages": […]}` ending with the assistant's answer; and of a
     question (question, input, prompt, instruction) and an answer (answer, output, response, completion, target, or
@@ -91,7 +91,7 @@ def read_pool(source: str | Path | Sequence[Example]) -> list[Example]:
         found = list(source)
     if not found:
         raise DataError("the pool of examples is empty", hint=FORMS)
-    for example in found:
+    for example in found if answers else ():
         answer_of(example)
     unique = {question_of(example): example for example in reversed(found)}
     return list(unique.values())[::-1]
@@ -108,11 +108,17 @@ def answer_of(example: Example) -> str:
     Raises:
         DataError: if there is neither.
     """
+    answer = answer_or_none(example)
+    if answer is None:
+        raise DataError(f"the example '{example.instruction.id}' has no answer", hint=FORMS)
+    return answer
+
+
+def answer_or_none(example: Example) -> str | None:
+    """The good answer, where it is known."""
     if example.instruction.references:
         return example.instruction.references[0]
-    if example.responses:
-        return example.responses[0].text
-    raise DataError(f"the example '{example.instruction.id}' has no answer", hint=FORMS)
+    return example.responses[0].text if example.responses else None
 
 
 def _example(row: dict[str, Any]) -> Example:
