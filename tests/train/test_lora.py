@@ -125,6 +125,11 @@ def test_training_lowers_the_loss_and_changes_the_adapter_alone(tokenizer: Any) 
     assert all(torch.equal(same[k], before[k]) for k in before)
 
 
+def test_the_top_blocks_alone_can_be_adapted(tokenizer: Any) -> None:
+    tuned = tune("tiny", rows_of(tokenizer), Settings(rank=4, top=1), loaded=(tokenizer, tiny_model()))
+    assert {n.split(".layers.")[1][0] for n, p in tuned.model.named_parameters() if p.requires_grad} == {"1"}
+
+
 def test_the_same_seed_gives_the_same_adapter_whatever_ran_before(tokenizer: Any) -> None:
     made = []
     for noise in (1, 2):

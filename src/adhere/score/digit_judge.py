@@ -22,7 +22,7 @@ from adhere.registry import register
 from adhere.roles import Answerer
 from adhere.score.labels import Labels, label_probabilities
 
-__all__ = ["DigitJudge", "prompt_for"]
+__all__ = ["SCALE", "DigitJudge", "judge_prompt", "prompt_for", "question_of"]
 
 SCALE = (0, 9)
 LEAST = 1e-6  # a model that gives no digit more than this was not grading
@@ -110,21 +110,27 @@ class DigitJudge:
 def prompt_for(
     instruction: Instruction, answer: str, scale: tuple[int, int], with_reference: bool, *, chat: bool = False
 ) -> str:
-    """What the judge reads; as plain text it ends where the grade begins.
+    """What the judge reads for a row; see `judge_prompt`.
 
     Raises:
         DataError: if the reference is wanted and the row has none.
     """
-    fields = {"lowest": scale[0], "highest": scale[1], "question": question_of(instruction), "answer": answer}
-    if with_reference:
-        if not instruction.references:
-            raise DataError(
-                f"row '{instruction.id}' has no reference for the judge to compare with",
-                hint="Give it one, or judge with with_reference=false",
-            )
-        fields["reference"] = instruction.references[0]
-    name = "self_j_with_reference" if with_reference else "self_j_without_reference"
-    prompt = Template.of("adhere.score", name).render(**fields)
+    if with_reference and not instruction.references:
+        raise DataError(
+            f"row '{instruction.id}' has no reference for the judge to compare with",
+            hint="Give it one, or judge with with_reference=false",
+        )
+    reference = instruction.references[0] if with_reference else None
+    return judge_prompt(question_of(instruction), answer, reference, scale, chat=chat)
+
+
+def judge_prompt(question: str, answer: str, reference: str | None, scale: tuple[int, int], *, chat: bool) -> str:
+    """What the judge reads; as plain text it ends where the grade begins."""
+    fields = {"lowest": scale[0], "highest": scale[1], "question": question, "answer": answer}
+    if reference is None:
+        prompt = Template.of("adhere.score", "self_j_without_reference").render(**fields)
+    else:
+        prompt = Template.of("adhere.score", "self_j_with_reference").render(**fields, reference=reference)
     return prompt if chat else Template.of("adhere.score", "self_j_plain").render(prompt=prompt)
 
 

@@ -65,8 +65,8 @@ class Threshold(NamedTuple):
         coverage: The share of the calibration items that it answers.
         precision: How many of these were right, with its interval.
         reached: Whether the wanted precision was reached on the calibration items.
-        certain: Whether even the interval's lower end reaches it. The threshold was chosen on the same items, so without this
-            the precision on new ones is likely to be somewhat lower.
+        certain: Whether even the interval's lower end reaches it. The threshold was chosen on the same items: without
+            this the precision on new ones is likely to be somewhat lower.
     """
 
     value: float
