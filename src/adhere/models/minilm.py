@@ -69,6 +69,11 @@ class MiniLM:
             made[batch] = _forward(self._weights, [ids[i] for i in batch])
         return made
 
+    def count_tokens(self, texts: Sequence[str]) -> int:
+        """How many tokens of the texts are read, in all."""
+        clean = [t[:MAX_CHARACTERS].encode("utf-8", "replace").decode() for t in texts]
+        return sum(len(e.ids) for e in self._tokenizer.encode_batch_fast(clean))
+
     async def generate(self, request: Request) -> Response:
         """Refused: an embedding model writes nothing."""
         self.info.require(*sorted(request.needs()))

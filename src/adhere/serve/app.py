@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from adhere.models.minilm import MiniLM
 from adhere.serve import local
 from adhere.serve.constraints_body import Wishes, read
 from adhere.serve.errors import ApiError
@@ -105,8 +106,8 @@ class _Routes:
         asked = decode(body, kind)
         served = self.catalog.find(asked.model)
         call.model, call.stream = served.name, bool(asked.stream)
-        if self.settings.log_prompts:
-            call.said["asked"] = msgspec.Raw(body)
+        if call.said is not None:
+            call.said["asked"] = msgspec.json.decode(body)
         wishes = NO_WISHES if asked.constraints is msgspec.UNSET else read(bytes(asked.constraints))
         if wishes.warnings and asked.adhere is not None and asked.adhere.strict:
             raise ApiError(400, wishes.warnings[0], code="contradiction", param="constraints")
@@ -117,12 +118,12 @@ class _Routes:
             passing = Passing(self.upstream, call, served, asked, body, wishes, self.settings)
             if asked.stream:
                 return EventStream(passing.stream(), seconds=None)
-            return self._json(call, await unless_gone(request.receive, passing.reply(), seconds))
+            return _json(await unless_gone(request.receive, passing.reply(), seconds))
         job = local.understand(call, served, asked, wishes, leftover(body, kind), self.settings)
         if asked.stream:
             return EventStream(local.stream(job), seconds=seconds)
         reply = await unless_gone(request.receive, local.reply(job), seconds)
-        return self._json(call, msgspec.json.encode(reply))
+        return _json(msgspec.json.encode(reply))
 
     async def embeddings(self, request: Request) -> Response:
         """`POST /v1/embeddings`: of the other server, of a model that can, or of all-MiniLM-L6-v2."""
@@ -134,14 +135,14 @@ class _Routes:
         if served is not None and served.endpoint is not None:
             sent = body if asked.model == served.endpoint.model else rewritten(body, {"model": served.endpoint.model})
             work = self.upstream.post(served.endpoint, "/embeddings", sent, call)
-            return self._json(call, (await unless_gone(request.receive, work, self.settings.timeout))[0])
+            return _json((await unless_gone(request.receive, work, self.settings.timeout))[0])
         leftover(body, EmbeddingRequest)
         texts = [asked.input] if isinstance(asked.input, str) else asked.input
         if not all(isinstance(t, str) and t for t in texts):
             raise ApiError(400, "input must be one text or several, none empty; token ids are not supported",
                            code="unsupported_parameter", param="input")  # fmt: skip
         work = self._embed(asked, [str(t) for t in texts], call)
-        return self._json(call, await unless_gone(request.receive, work, self.settings.timeout))
+        return _json(await unless_gone(request.receive, work, self.settings.timeout))
 
     async def _embed(self, asked: EmbeddingRequest, texts: list[str], call: Call) -> bytes:
         if asked.model == EMBEDDER:
@@ -152,8 +153,8 @@ class _Routes:
         if asked.dimensions not in (None, vectors.shape[1]):
             raise ApiError(400, f"this model's vectors have {vectors.shape[1]} dimensions",
                            code="unsupported_parameter", param="dimensions")  # fmt: skip
-        count = getattr(model.backend, "count_tokens", None)
-        call.prompt_tokens = count(texts) if count is not None else 0
+        if isinstance(model.backend, MiniLM):
+            call.prompt_tokens = model.backend.count_tokens(texts)
         data = [
             {"object": "embedding", "index": at,
              "embedding": base64.b64encode(v.astype("<f4").tobytes()).decode()
@@ -166,27 +167,22 @@ class _Routes:
     async def _body(self, request: Request) -> bytes:
         return await read_body(request.scope, request.receive, self.settings.max_body, self.settings.timeout)
 
-    def _json(self, call: Call, body: bytes) -> Response:
-        if self.settings.log_prompts:
-            call.said["answered"] = msgspec.Raw(body)
-        return Response(body, media_type=JSON)
-
     # About the server ------------------------------------------------------------------------------------------------
 
     async def models(self, request: Request) -> Response:
         """`GET /v1/models`."""
         _call(request)
-        return Response(msgspec.json.encode({"object": "list", "data": self.catalog.entries()}), media_type=JSON)
+        return _json(msgspec.json.encode({"object": "list", "data": self.catalog.entries()}))
 
     async def model(self, request: Request) -> Response:
         """`GET /v1/models/NAME`."""
         _call(request, "/v1/models/{name}")
-        return Response(msgspec.json.encode(self.catalog.entry(request.path_params["name"])), media_type=JSON)
+        return _json(msgspec.json.encode(self.catalog.entry(request.path_params["name"])))
 
     async def healthz(self, request: Request) -> Response:
         """`GET /healthz`: it runs. (Nothing is asked of the models: a probe must cost nothing.)"""
         _call(request)
-        return Response(b'{"status":"ok"}', media_type=JSON)
+        return _json(b'{"status":"ok"}')
 
     async def metrics_page(self, request: Request) -> Response:
         """`GET /metrics`, for Prometheus."""
@@ -196,7 +192,11 @@ class _Routes:
     async def openapi_page(self, request: Request) -> Response:
         """`GET /openapi.json`."""
         _call(request)
-        return Response(self.openapi, media_type=JSON)
+        return _json(self.openapi)
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type=JSON)
 
 
 def _call(request: Request, endpoint: str = "") -> Call:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,7 +31,7 @@ class Call:
         began: By `time.perf_counter`.
         inside: Seconds spent in the model or the upstream; None where none was asked.
         verdicts: How many checks came out "true", "false" and "unknown".
-        said: What was asked and answered; filled only where the log may hold it.
+        said: What was asked and answered, for the log; None where the log must not hold it.
     """
 
     id: str
@@ -46,7 +46,7 @@ class Call:
     completion_tokens: int = 0
     verdicts: dict[str, int] = field(default_factory=dict)
     error: str = ""
-    said: dict[str, Any] = field(default_factory=dict)
+    said: dict[str, Any] | None = None
 
     def spent(self, seconds: float) -> None:
         """Add time in the model or the upstream."""
@@ -72,7 +72,9 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        call = Call(secrets.token_hex(12), time.perf_counter())
+        call = Call(os.urandom(12).hex(), time.perf_counter())
+        if self.settings.log_prompts:
+            call.said = {}
         scope["adhere"] = call
         scope["app"] = self  # with an "app" there, Starlette's routes raise instead of answering in plain text
         self.running += 1

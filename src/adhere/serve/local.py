@@ -391,8 +391,10 @@ def _token(text: str, logprob: float) -> dict[str, Any]:
 
 
 def _count(job: Job, answers: Sequence[Response]) -> None:
-    """Tokens of all answers. A plain model reads one prompt once, however many answers it gives."""
+    """Keep what the log and the metrics want. A plain model reads one prompt once, however many answers it gives."""
     call = job.call
+    if call.said is not None:
+        call.said["answered"] = [a.text for a in answers]
     once = job.n if job.is_plain else 1
     call.prompt_tokens = sum(a.usage.prompt_tokens for a in answers) // once
     call.completion_tokens = sum(a.usage.completion_tokens for a in answers)

@@ -75,9 +75,11 @@ class Passing:
         raw, answer = await self.upstream.post(self.endpoint, self.path, self.body, self.call)
         if isinstance(self.asked, CompletionRequest) and self.asked.echo:
             _check_echo(answer, self.asked)
+        texts = {choice.index: choice.said for choice in answer.choices or ()}
+        if self.call.said is not None:
+            self.call.said["answered"] = list(texts.values())
         if not self._adds:
             return raw
-        texts = {choice.index: choice.said for choice in answer.choices or ()}
         return rewritten(raw, {"adhere": self._note(texts)})
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
@@ -85,10 +87,13 @@ class Passing:
         texts: dict[int, list[str]] = {}
         async for events in self.upstream.stream(self.endpoint, self.path, self.body, self.call, texts):
             yield events
+        whole = {index: "".join(pieces) for index, pieces in sorted(texts.items())}
+        if self.call.said is not None:
+            self.call.said["answered"] = list(whole.values())
         if self._adds:
             kind = "chat.completion.chunk" if isinstance(self.asked, ChatRequest) else "text_completion"
             frame = {"id": f"adhere-{self.call.id}", "object": kind, "created": 0, "model": self.asked.model}
-            note = self._note({index: "".join(pieces) for index, pieces in texts.items()} or {0: ""})
+            note = self._note(whole or {0: ""})
             yield event(frame | {"choices": [], "adhere": note})
         yield DONE
 

@@ -14,6 +14,7 @@ from adhere.models.base import Sampling
 from adhere.models.model import Model
 from adhere.models.openai_http import OpenAIEndpoint
 from adhere.serve.app import build_app
+from adhere.serve.constraints_body import read
 from adhere.serve.served import Catalog
 from adhere.serve.settings import Settings
 
@@ -78,6 +79,7 @@ def serve(
         AdhereError: if a model of this process cannot be loaded.
     """
     app = build_app(catalog, settings)
+    read(b'"no commas"')  # loads the checkers, which would hold up the first client that asks for some
     config = uvicorn.Config(
         app,
         log_config=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,6 +51,7 @@ class Catalog:
         self.by_name = {s.name: s for s in served}
         self.created = int(time.time())
         self._embedder: Model | None = None
+        self._opening = threading.Lock()
 
     def find(self, name: str) -> Served:
         """Raises ApiError 404, with the nearest names, where there is none."""
@@ -61,12 +63,13 @@ class Catalog:
         return found
 
     def embedder(self) -> Model:
-        """all-MiniLM-L6-v2, opened when it is first asked for (this may take a while)."""
-        if self._embedder is None:
-            from adhere.models.names import load
+        """all-MiniLM-L6-v2, opened when it is first asked for: call this in a thread, since it may take a while."""
+        with self._opening:
+            if self._embedder is None:
+                from adhere.models.names import load
 
-            self._embedder = load(EMBEDDER, store=None)
-        return self._embedder
+                self._embedder = load(EMBEDDER, store=None)
+            return self._embedder
 
     def entries(self) -> list[dict[str, Any]]:
         """As `/v1/models` lists them."""
