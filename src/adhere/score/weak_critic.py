@@ -207,7 +207,7 @@ class _Raw(NamedTuple):
 async def _raw_features(pairs: Sequence[tuple[str, str]], embedder: Model) -> _Raw:
     import numpy as np
 
-    cut = [(constraint[:LONGEST], answer[:LONGEST]) for constraint, answer in pairs]
+    cut = [(_cut(constraint), _cut(answer)) for constraint, answer in pairs]
     texts = list(dict.fromkeys(text for pair in cut for text in pair))
     row = {text: n for n, text in enumerate(texts)}
     vectors = (await embedder.embed(texts)).astype(np.float64)
@@ -216,6 +216,10 @@ async def _raw_features(pairs: Sequence[tuple[str, str]], embedder: Model) -> _R
         vectors[[row[answer] for _, answer in cut]],
         np.array([_counts(*pair) for pair in cut], dtype=np.float64),
     )
+
+
+def _cut(text: str) -> str:
+    return text[:LONGEST].encode("utf-8", "replace").decode()  # no lone surrogates, which no store takes
 
 
 _QUOTED = re.compile(r"[\"“]([^\"“”]{1,80})[\"”]|(?<![\w'])'([^']{1,80})'(?![\w'])")
