@@ -194,7 +194,7 @@ class AutoCoT(Strategy):
 
     async def respond(self, instruction: Instruction, trace: Trace) -> Response:
         """One call. The text is the chain of thought with its answer; the trace says what was read off it."""
-        shown = await self._demos_for(instruction, trace)
+        shown = await self.shown(instruction)
         if not shown.demo:
             raise UsageError("the only demonstration is the question itself", hint="Give a larger pool")
         while True:
@@ -236,15 +236,11 @@ class AutoCoT(Strategy):
 
     # What is shown for a question ------------------------------------------------------------------------------------
 
-    async def _demos_for(self, instruction: Instruction, trace: Trace) -> DemoSet:
-        """The demonstrations for a question, which is never among them."""
+    async def shown(self, instruction: Instruction) -> DemoSet:
+        """The demonstrations for a question. The question's own is never among them."""
         question = instruction.prompt
         if self.select == "cluster" or self._given is not None:
-            built = await self.fit()
-            others = tuple(demo for demo in built.demo if demo.asked != question)
-            if len(others) < len(built.demo):
-                trace.add("note", text="the question is a demonstration's own: that one is left out")
-            return DemoSet(others)
+            return DemoSet(tuple(demo for demo in (await self.fit()).demo if demo.asked != question))
         chosen = await self._chosen(question)
         chains = await apart(lambda: _gathered(self._chain, chosen))
         return DemoSet(tuple(as_demo(chain, self._golds[at]) for at, chain in zip(chosen, chains, strict=True)))

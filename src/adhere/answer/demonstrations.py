@@ -13,10 +13,10 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from adhere.answer.base import ask
+from adhere.answer.base import ask, base_model
 from adhere.answer.prompt_program import Demonstration, PromptProgram
 from adhere.data.files import replacing
-from adhere.errors import DataError
+from adhere.errors import DataError, UsageError
 from adhere.models.prompts import Template
 from adhere.records import Message, Record
 from adhere.roles import Answerer
@@ -178,6 +178,14 @@ def _concludes(chain: Chain) -> bool:
     return chain.answer in {normalise(number, "number") for number in re.findall(r"-?\$?[\d,.]*\d", words)}
 
 
+def _tokens(answerer: Answerer) -> int:
+    """The cap of a chain: the paper's, or the model's own where that is lower."""
+    try:
+        return min(CHAIN_TOKENS, base_model(answerer).sampling.max_tokens)
+    except UsageError:
+        return CHAIN_TOKENS
+
+
 async def zero_shot_chain(answerer: Answerer, question: str, kind: Kind, form: Literal["text", "turns"]) -> Chain:
     """Let the model think, then ask it for the answer (Kojima et al. 2022, arXiv 2205.11916): two greedy calls.
 
@@ -190,7 +198,7 @@ async def zero_shot_chain(answerer: Answerer, question: str, kind: Kind, form: L
     prompt = Template.of("adhere.answer", "cot_question").render(input=question)
     # A model that continues text goes on with a question of its own; a chat model's turn just ends.
     changes: dict[str, Any] = {"temperature": 0.0} | ({"stop": ("\nQ:",)} if form == "text" else {})
-    thought = (await ask(answerer, prompt, max_tokens=CHAIN_TOKENS, **changes)).text.strip()
+    thought = (await ask(answerer, prompt, max_tokens=_tokens(answerer), **changes)).text.strip()
     conclude = Template.of("adhere.answer", f"cot_extract_{kind}").text
     if form == "text":
         conversation = (Message("user", f"{prompt} {thought}\n{conclude}"),)
