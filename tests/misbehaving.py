@@ -24,12 +24,16 @@ class Misbehaving:
     Words: `ok`, `busy:SECONDS` or `busy:DATE` (429 with Retry-After), `status:CODE:MESSAGE`, `half` (half a body),
     `garbage` (200 that is not JSON), `shape` (JSON of another shape), `silence` (no answer), `reset`, `huge`,
     `echo` and `noecho` (answers to a scoring request).
+
+    Where the body says `stream`, `ok` streams the good answer word by word, and `cut`, `stall`, `noise` and `fail`
+    begin to and then close, go silent, send no JSON, or send an error object.
     """
 
     def __init__(self, script: list[str] | None = None, *, capacity: int | None = None, delay: float = 0.0) -> None:
         self.script = list(script or [])
         self.capacity = capacity  # calls at once that it bears; more are answered 429
         self.delay = delay
+        self.pace = 0.0  # seconds between the words of a stream
         self.models: list[dict[str, Any]] = [{"id": "tiny", "owned_by": "tests"}, {"id": "tiny-chat"}]
         self.key: str | None = None  # where set, other keys are refused
         self.answer: Callable[[dict[str, Any]], dict[str, Any]] = completion
@@ -104,8 +108,35 @@ class Misbehaving:
             await _send(writer, 200, {"result": "hello"})
         elif verb == "huge":
             await _send(writer, 200, b'"' + b"x" * (40 * 1024 * 1024) + b'"')
+        elif body.get("stream"):
+            await self._stream(verb, body, writer)
         else:
             await _send(writer, 200, self.answer(body))
+
+    async def _stream(self, verb: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        words = completion(body)["choices"][0]["message"]["content"].split(" ")
+        for at, word in enumerate(words):
+            if at == 1 and verb != "ok":
+                break
+            delta = {"index": 0, "delta": {"content": word if at == 0 else f" {word}"}, "finish_reason": None}
+            _chunk(writer, b"data: " + json.dumps({"choices": [delta]}).encode() + b"\n\n")
+            await writer.drain()
+            await asyncio.sleep(self.pace)
+        if verb == "stall":
+            await asyncio.sleep(60)
+        elif verb == "cut":
+            writer.transport.abort()
+            return
+        elif verb == "noise":
+            _chunk(writer, b"data: <html>oops</html>\n\n")
+        elif verb == "fail":
+            _chunk(writer, b'data: {"error": {"message": "out of memory"}}\n\n')
+        else:
+            last = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+            _chunk(writer, b"data: " + json.dumps(last).encode() + b"\n\ndata: [DONE]\n\n")
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
 
 
 def completion(body: dict[str, Any]) -> dict[str, Any]:
@@ -133,6 +164,10 @@ def not_echoing(body: dict[str, Any]) -> dict[str, Any]:
     """Answers as llama-server does: `echo` is ignored, the log-probabilities are of what it generated."""
     found = {"tokens": [" Paris"], "token_logprobs": [-0.26], "top_logprobs": None}
     return {"model": body["model"], "choices": [{"text": " Paris", "finish_reason": "length", "logprobs": found}]}
+
+
+def _chunk(writer: asyncio.StreamWriter, data: bytes) -> None:
+    writer.write(b"%x\r\n" % len(data) + data + b"\r\n")
 
 
 async def _read(reader: asyncio.StreamReader) -> tuple[str, str, dict[str, str], bytes] | None:
