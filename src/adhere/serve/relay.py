@@ -136,9 +136,9 @@ class _Scored(msgspec.Struct):
 def _check_echo(answer: Answered, asked: CompletionRequest) -> None:
     """Make sure that the other server did echo: llama-server accepts `echo` and does something else, silently.
 
-    A text prompt must begin the answer's text, and its log-probabilities, where they were asked for, must be of tokens
-    that spell the prompt. Token ids cannot be compared with text: then there must be as many tokens, the first, which
-    nothing stands before, without a log-probability.
+    Where log-probabilities were asked for, their tokens must spell the prompt; token ids cannot be compared with text:
+    then there must be as many tokens, the first, which nothing stands before, without a log-probability. Otherwise the
+    answer's text must begin with the prompt.
 
     Raises:
         ApiError: 400, if it did not.
@@ -147,9 +147,10 @@ def _check_echo(answer: Answered, asked: CompletionRequest) -> None:
     choices = answer.choices or []
     for choice in choices:
         prompt = prompts[min(choice.index // max(1, asked.n or 1), len(prompts) - 1)]
-        right = not isinstance(prompt, str) or choice.said.startswith(prompt)
         if asked.logprobs is not None:
-            right = right and _spells(choice.logprobs, prompt)
+            right = _spells(choice.logprobs, prompt)
+        else:
+            right = not isinstance(prompt, str) or choice.said.startswith(prompt)
         if not right:
             said = "the upstream takes 'echo' and does not do it: it would give log-probabilities of other text"
             raise ApiError(400, said, code="unsupported_parameter", param="echo")
@@ -159,9 +160,9 @@ def _is_ids(prompt: list[Any]) -> bool:
     return bool(prompt) and isinstance(prompt[0], int)
 
 
-def _spells(logprobs: msgspec.Raw | None, prompt: Any) -> bool:
+def _spells(logprobs: msgspec.Raw | msgspec.UnsetType, prompt: Any) -> bool:
     try:
-        found = msgspec.json.decode(logprobs or b"{}", type=_Scored)
+        found = msgspec.json.decode(b"{}" if logprobs is msgspec.UNSET else logprobs, type=_Scored)
     except msgspec.DecodeError:
         return False
     if not isinstance(prompt, str):

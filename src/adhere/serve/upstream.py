@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from adhere.models.openai_http import OpenAIEndpoint
 from adhere.models.openai_wire import retry_after_of, server_message
@@ -47,7 +47,7 @@ class Choice(msgspec.Struct):
     message: Said | None = None
     delta: Said | None = None
     text: str | None = None
-    logprobs: Raw | None = None
+    logprobs: Raw | UnsetType = UNSET
 
     @property
     def said(self) -> str:
@@ -68,8 +68,8 @@ class Answered(msgspec.Struct):
 
     choices: list[Choice] | None = None
     usage: Tokens | None = None
-    error: Raw | None = None
-    data: Raw | None = None  # of embeddings
+    error: Raw | UnsetType = UNSET
+    data: Raw | UnsetType = UNSET  # of embeddings
 
 
 class Refusal(msgspec.Struct):
@@ -118,7 +118,7 @@ class Upstream:
             answer = _answers.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _garbage(endpoint) from error
-        if not answer.choices and answer.data is None:
+        if not answer.choices and answer.data is UNSET:
             raise _garbage(endpoint)
         if answer.usage is not None:
             call.prompt_tokens, call.completion_tokens = answer.usage.prompt_tokens, answer.usage.completion_tokens
@@ -159,7 +159,12 @@ class Upstream:
                             yield whole
                         await _finished(chunks)
                         return
-                    _look_at(one, endpoint, call, texts)
+                    try:
+                        _look_at(one, endpoint, call, texts)
+                    except ApiError:
+                        if whole:
+                            yield whole  # what came before it in the same chunk is sound
+                        raise
                     whole += one
                 if whole:
                     yield whole
@@ -221,7 +226,7 @@ def _look_at(one: bytes, endpoint: OpenAIEndpoint, call: Call, texts: dict[int, 
             found = _answers.decode(line[5:])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _garbage(endpoint) from error
-        if found.error is not None:
+        if found.error is not UNSET and found.error != Raw(b"null"):
             raise ApiError(502, f"the upstream failed: {_quoted(line[5:], endpoint)}", code="upstream_failed")
         if found.usage is not None:
             call.prompt_tokens, call.completion_tokens = found.usage.prompt_tokens, found.usage.completion_tokens
