@@ -2,8 +2,8 @@
 
 Dong et al. 2024, arXiv 2410.09584: three passages of about a hundred words with titles, then the question. Passages
 come from the user's corpus by BM25 or sentence vectors, or from the instruction itself. Documents with `trusted=False`
-are fenced (see `hierarchy`), and what looks like a planted order is named in the trace. VIF-RAG's training data are another
-module's.
+are fenced (see `hierarchy`), and what looks like a planted order is named in the trace. Not here: VIF-RAG's training
+data.
 """
 
 from __future__ import annotations

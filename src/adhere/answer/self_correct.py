@@ -25,10 +25,10 @@ from adhere.records import Example, Instruction, Message, Response
 from adhere.registry import register
 from adhere.roles import Answerer
 from adhere.score.extract import extract_answer
+from adhere.score.grounding import ABSTAIN
 
 __all__ = ["ABSTAIN", "SelfCorrect", "answerable"]
 
-ABSTAIN = "doesnotapply"  # TDIUC's word for a question that does not fit
 CLASSIFIER_SHOTS = 32  # the paper's number, whatever the shots of step 1
 CLASSIFIER_TOKENS = 4  # "yes" or "no"
 
