@@ -159,7 +159,7 @@ class DeCRIM(Strategy):
                 return stopped
             if number > self.max_rounds:
                 break
-            refinement = self._refinement(instruction, found, latest.response.text, unmet)
+            refinement = self.refinement(instruction, found, latest.response.text, unmet)
             try:
                 response = await draw(self.model, refinement, number, temperature=self.temperature)
             except ModelError as error:
@@ -173,7 +173,7 @@ class DeCRIM(Strategy):
             attempts.append(await self._judged(instruction, found, response, trace))
         return "max_rounds"
 
-    def _refinement(
+    def refinement(
         self, instruction: Instruction, found: Decomposition, answer: str, unmet: Sequence[str]
     ) -> Instruction:
         """The conversation with its last request replaced by the one to refine; that request is repeated at its end."""
