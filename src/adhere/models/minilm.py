@@ -25,7 +25,7 @@ from adhere.records import Response, TokenLogprob
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["MiniLM"]
+__all__ = ["MiniLM", "batches", "pooled", "weights_of"]
 
 MAX_TOKENS = 256  # sentence_bert_config.json: longer texts are cut, as the reference does
 MAX_CHARACTERS = 100_000  # of a text are read at all: far beyond 256 tokens, and a bound on the tokenizer's work
@@ -65,7 +65,7 @@ class MiniLM:
         clean = [t[:MAX_CHARACTERS].encode("utf-8", "replace").decode() for t in texts]
         ids = [e.ids for e in self._tokenizer.encode_batch_fast(clean)]
         made = np.empty((len(ids), self.dimensions), np.float32)
-        for batch in _batches(ids):
+        for batch in batches(ids):
             made[batch] = _forward(self._weights, [ids[i] for i in batch])
         return made
 
@@ -112,6 +112,7 @@ class _Weights(NamedTuple):
     heads: int
     hidden: int
     epsilon: float
+    second: Any  # what a token of a pair's second text has in place of the first's segment vector, as a difference
 
 
 def _tokenizer(path: Path) -> Any:
@@ -129,32 +130,36 @@ def _tokenizer(path: Path) -> Any:
 
 def _load(folder: Path) -> _Weights:
     """The weights, transposed once."""
-    import numpy as np
-
     try:
         from safetensors.numpy import load_file
     except ImportError as error:
         raise missing_extra("safetensors", "embed", "embedding texts") from error
     try:
         config = msgspec.json.decode((folder / "config.json").read_bytes())
-        found = load_file(folder / "model.safetensors")
-        layers = tuple(_layer(found, f"encoder.layer.{n}.") for n in range(config["num_hidden_layers"]))
-        return _Weights(
-            found["embeddings.word_embeddings.weight"].astype(np.float32),
-            # Every text is of segment 0, whose vector can be added to the positions once.
-            (
-                found["embeddings.position_embeddings.weight"] + found["embeddings.token_type_embeddings.weight"][0]
-            ).astype(np.float32),
-            _norm(found, "embeddings.LayerNorm"),
-            layers,
-            config["num_attention_heads"],
-            config["hidden_size"],
-            config["layer_norm_eps"],
-        )
+        return weights_of(load_file(folder / "model.safetensors"), config)
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise WeightsError(f"{folder} does not hold the MiniLM weights: {error!r}") from error
     except Exception as error:  # safetensors raises a class of its own that derives from Exception
         raise WeightsError(f"{folder / 'model.safetensors'} is damaged: {error}", hint="Fetch it again") from error
+
+
+def weights_of(found: dict[str, Any], config: dict[str, Any]) -> _Weights:
+    """What `pooled` computes with, from BERT's tensors under their usual names. Raises KeyError for a missing one."""
+    import numpy as np
+
+    layers = tuple(_layer(found, f"encoder.layer.{n}.") for n in range(config["num_hidden_layers"]))
+    segments = found["embeddings.token_type_embeddings.weight"]
+    return _Weights(
+        found["embeddings.word_embeddings.weight"].astype(np.float32),
+        # Every text alone is of segment 0, whose vector can be added to the positions once.
+        (found["embeddings.position_embeddings.weight"] + segments[0]).astype(np.float32),
+        _norm(found, "embeddings.LayerNorm"),
+        layers,
+        config["num_attention_heads"],
+        config["hidden_size"],
+        config["layer_norm_eps"],
+        (segments[1] - segments[0]).astype(np.float32),
+    )
 
 
 def _layer(found: dict[str, Any], prefix: str) -> _Layer:
@@ -185,7 +190,7 @@ def _norm(found: dict[str, Any], name: str) -> tuple[Any, Any]:
     return found[f"{name}.weight"].astype("f4"), found[f"{name}.bias"].astype("f4")
 
 
-def _batches(ids: list[list[int]]) -> list[list[int]]:
+def batches(ids: list[list[int]]) -> list[list[int]]:
     """Indices of texts by length, in batches of at most `TOKENS_PER_BATCH` tokens (or one text)."""
     batches: list[list[int]] = []
     size = TOKENS_PER_BATCH
@@ -202,10 +207,26 @@ def _forward(weights: _Weights, ids: list[list[int]]) -> Any:
     """Unit vectors of token sequences that come sorted by length."""
     import numpy as np
 
+    vectors = pooled(weights, ids)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def pooled(weights: _Weights, ids: list[list[int]], seconds: list[int] | None = None) -> Any:
+    """The mean of the last layer over each token sequence, shape (sequences, 384); they come sorted by length.
+
+    Args:
+        weights: From `weights_of`.
+        ids: Token ids with their special tokens.
+        seconds: Where a pair's second text begins in each sequence; None where there are no pairs.
+    """
+    import numpy as np
+
     lengths = [len(sequence) for sequence in ids]
     flat = np.concatenate([np.asarray(sequence) for sequence in ids])
     where = np.concatenate([np.arange(n) for n in lengths])
     x = weights.words[flat] + weights.positions[where]
+    if seconds is not None:
+        x[where >= np.repeat(seconds, lengths)] += weights.second
     x = _normalise(x, weights.norm, weights.epsilon)
     runs = _runs(lengths)
     for layer in weights.layers:
@@ -214,8 +235,7 @@ def _forward(weights: _Weights, ids: list[list[int]]) -> Any:
         inner = _gelu(x @ layer.up + layer.up_bias)
         x = _normalise(x + inner @ layer.down + layer.down_bias, layer.last_norm, weights.epsilon)
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    pooled = np.add.reduceat(x, starts, axis=0) / np.asarray(lengths, np.float32)[:, None]
-    return pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
+    return np.add.reduceat(x, starts, axis=0) / np.asarray(lengths, np.float32)[:, None]
 
 
 def _runs(lengths: list[int]) -> list[tuple[int, int, int]]:
