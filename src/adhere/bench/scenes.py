@@ -2,7 +2,7 @@
 
 A scene holds three objects with colours and places. Of it are made: a caption; a question about an object that is
 there, or absurdly about one that is not; a sentence that matches, or a foil that differs in one attribute, one object
-or two colours swapped; the explanation of an answer. The scene's description stands in the prompt in place of the image.
+or two colours swapped; the explanation of an answer. The prompt describes the scene, in place of the image.
 
     pool, tests = split("vqa", pool=32, tests=100, seed=0)
 

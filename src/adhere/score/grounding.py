@@ -20,6 +20,7 @@ from adhere.score.statistics import Rate, rate
 
 __all__ = [
     "ABSTAIN",
+    "CHANCE",
     "Abstention",
     "Chair",
     "abstains",
