@@ -28,7 +28,7 @@ from adhere.score.critics import wording
 
 __all__ = ["Clash", "Decompose", "Decomposition", "contradictions", "decomposer", "read_list"]
 
-MOST = 20  # constraints of one request; a model that lists more is rambling
+MOST = 20  # statements that a model may list, or rules keep as told: each costs a judge a call
 LONGEST_OUTPUT = 8_000  # characters of a model's list that are read
 LONGEST_LINE = 400  # characters of one constraint
 
@@ -147,7 +147,7 @@ async def _rules(instruction: Instruction) -> Decomposition:
         for raw in _CLAUSES.split(sentence)
         if 1 < len(clause := _INTRODUCTION.sub("", raw.strip()).strip(" .,")) <= LONGEST_LINE
     ]
-    return _made((*found.constraints, *_read(clauses)), "rules")
+    return _made((*found.constraints, *_read(clauses[:MOST])), "rules")
 
 
 async def _auto(instruction: Instruction) -> Decomposition:

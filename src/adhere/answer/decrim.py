@@ -119,9 +119,9 @@ class DeCRIM(Strategy):
         if found.source == "model":
             _contradictions(found.constraints, trace)
         draft = await draw(self.model, instruction)
-        trace.add("draft", text=draft.text)
+        trace.add("draft", text=draft.text, **_inner(draft))
         if self.decomposer is not None and not found.constraints:
-            trace.add("choose", index=0, because="the request names no constraint to check", stopped="no_constraints")
+            trace.add("choose", index=0, because=_WHY["no_constraints"], stopped="no_constraints")
             return draft
         attempts = [await self._judged(instruction, found, draft, trace)]
         stopped = await self._loop(instruction, found, attempts, trace)
@@ -167,7 +167,8 @@ class DeCRIM(Strategy):
                     raise
                 trace.add("note", text=f"the refinement failed: {error.message}")
                 return "model_failed"
-            trace.add("refine", feedback="\n".join(f"- {text}" for text in unmet), text=response.text)
+            listed = "\n".join(f"- {text}" for text in unmet)
+            trace.add("refine", feedback=listed, text=response.text, **_inner(response))
             if any(response.text.strip() == earlier.response.text.strip() for earlier in attempts):
                 return "no_change"
             attempts.append(await self._judged(instruction, found, response, trace))
@@ -196,6 +197,11 @@ class DeCRIM(Strategy):
         return attempts[index].response
 
 
+def _inner(response: Response) -> dict[str, Any]:
+    """The trace of a strategy inside, if there is one."""
+    return {"trace": list(response.trace)} if response.trace else {}
+
+
 def _contradictions(constraints: Sequence[Constraint], trace: Trace) -> list[Clash]:
     """The clashes, each named in the trace."""
     clashes = contradictions(constraints)
@@ -210,7 +216,7 @@ _WHY: dict[Stopped, str] = {
     "no_change": "no further round would change what is unmet",
     "undecided": "the critic names nothing to mend, but could not decide everything",
     "model_failed": "a refinement failed",
-    "no_constraints": "there is nothing to check",
+    "no_constraints": "the request names no constraint to check",
 }
 
 

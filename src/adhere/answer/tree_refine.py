@@ -34,6 +34,7 @@ from adhere.answer.base import Strategy, Trace, draw
 from adhere.answer.decompose import Decomposition, decomposer
 from adhere.engine import context
 from adhere.errors import ModelError, UsageError
+from adhere.models.names import load
 from adhere.models.prompts import Template
 from adhere.records import Instruction, Message, Response, Score
 from adhere.registry import register
@@ -92,7 +93,7 @@ class TreeRefine(Strategy):
     Args:
         model: Who answers first.
         critic: Any scorer; see the module on votes.
-        refine: Who refines; None: the model.
+        refine: Who refines, an answerer or a model's name; None: the model.
         algorithm: Breadth first or depth first.
         branch: Refinements of a node.
         beam: Nodes of a level (depth first: children of a node) that are refined further.
@@ -103,13 +104,14 @@ class TreeRefine(Strategy):
 
     Raises:
         UsageError: for arguments that make no sense.
+        UnknownNameError: for a critic or model that there is not.
     """
 
     def __init__(
         self,
         model: Answerer,
         critic: Scorer | str = "program",
-        refine: Answerer | None = None,
+        refine: Answerer | str | None = None,
         algorithm: Literal["bfs", "dfs"] = "bfs",
         branch: int = 3,
         beam: int = 2,
@@ -136,6 +138,7 @@ class TreeRefine(Strategy):
         self.votes = votes
         self.budget = budget
         self.scorer = resolve(critic, model)
+        self.refiner: Answerer = load(refine) if isinstance(refine, str) else refine or model
 
     async def respond(self, instruction: Instruction, trace: Trace) -> Response:
         """As the class says.
@@ -238,7 +241,7 @@ class _Search:
         last = max((n for n, m in enumerate(self.instruction.messages) if m.role == "user"), default=0)
         asked = msgspec.structs.replace(self.instruction, messages=(*self.instruction.messages[:last], *turns))
         try:
-            return await draw(self.how.refine or self.how.model, asked, number, temperature=REFINE_TEMPERATURE)
+            return await draw(self.how.refiner, asked, number, temperature=REFINE_TEMPERATURE)
         except ModelError as error:
             if error.retryable:
                 raise
