@@ -165,8 +165,11 @@ def fit(
     tuned, losses = _tuned(bare, every, settings, lora, ids, tokenizer, notify)
     trained = {target: len(found) for target, found in fitting.items()}
     dropped = {"no bucket": len(rows) - kept, "too long": kept - len(every)}
-    report = {"base": model, "vanilla": vanilla, "rows": trained, "dropped": dropped, "epochs": epochs, "lr": lr,
-              "lora": lora._asdict() if lora else None, "batch": batch, "seed": seed}  # fmt: skip
+    report = {
+        "base": model, "vanilla": vanilla, "rows": trained, "dropped": dropped, "epochs": epochs, "lr": lr,
+        "lora": lora._asdict() if lora else None, "batch": batch, "seed": seed,
+        "losses": [round(loss, 4) for loss in losses],
+    }  # fmt: skip
     return Fitted(_save(tuned, tokenizer, Path(folder), report), trained, dropped, losses)
 
 
@@ -235,7 +238,8 @@ def _tuned(
             if step * 10 // steps > (step - 1) * 10 // steps:
                 say(notify, f"step {step} of {steps}: loss {losses[-1]:.3f}")
     model.eval()
-    return (model.merge_and_unload() if lora else model), losses
+    # In float32: a base in half precision would swallow the small changes.
+    return (model.float().merge_and_unload() if lora else model), losses
 
 
 def _with_adapter(bare: Any, lora: Settings, ids: Sequence[int]) -> Any:
