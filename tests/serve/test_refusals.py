@@ -1,4 +1,4 @@
-"""What clients do wrong: each gets OpenAI's error object with a 4xx status, and learns nothing that is not its business."""
+"""What clients do wrong: each gets OpenAI's error object with a 4xx status, and learns nothing beyond it."""
 
 from __future__ import annotations
 
@@ -89,8 +89,14 @@ def test_values_out_of_range_or_of_another_type_are_named(url: str, fields: dict
     assert error["param"] == param and error["type"] == "invalid_request_error"
 
 
-@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda s: st.lists(s) | st.dictionaries(
-    st.sampled_from(["model", "messages", "role", "content", "n", "stop", "constraints", "documents", "text"]), s)))  # fmt: skip
+FIELDS = ["model", "messages", "role", "content", "n", "stop", "constraints", "documents", "text", "adhere"]
+anything = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(FIELDS), inner),
+)
+
+
+@given(anything)
 def test_no_json_at_all_is_an_unforeseen_error(value: Any) -> None:
     from adhere.serve.openai_schema import ChatRequest, decode
 

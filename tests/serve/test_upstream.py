@@ -1,4 +1,4 @@
-"""Another server behind ours, and what it may do wrong: the client gets an error object, other clients notice nothing."""
+"""Another server behind ours and what it may do wrong: one client gets an error object, the others notice nothing."""
 
 from __future__ import annotations
 
