@@ -1,5 +1,5 @@
-"""Implicit instruction tuning (Hewitt et al. 2024, arXiv 2409.14254), the product of experts: do three rules make a base
-model answer?
+"""Implicit instruction tuning (Hewitt et al. 2024, arXiv 2409.14254), the product of experts: do three rules make a
+base model answer?
 
 A base model in Tulu's format on the authors' validation prompts, greedily, 96 new tokens: bare, with all three rules,
 and with each rule switched off. Told without a judge: does the answer end by itself, how much of it repeats (share of
@@ -55,6 +55,7 @@ SIZES = {
     "medium": Size(56, 96, 56, 5, 80),
     "full": Size(56, 512, 56, 5, 256),  # with a larger --model, e.g. the folder of Llama-2-7B
 }
+VERDICTS = ("ended", "continued")  # the other measures are shares of an answer
 BASE = "gemma3-base"  # a true base model; the default --model is an instruct one
 ABLATIONS = {"all rules": {}, "no eos": {"eos": False}, "no uniform": {"uniform": False},
              "no diversity": {"diversity": False}}  # fmt: skip
@@ -83,7 +84,7 @@ async def bare(model: Model, instruction: Instruction) -> Response:
 async def similarity(texts: Sequence[str], references: Sequence[str]) -> list[float]:
     """Cosine of MiniLM's vectors, row by row, below 0 as 0; an empty answer is like nothing."""
     minilm = adhere.load("minilm")
-    a, b = (await minilm.embed([t.strip() or "." for t in side]) for side in (texts, references))
+    a, b = [await minilm.embed([t.strip() or "." for t in side]) for side in (texts, references)]
     await minilm.close()
     return [max(0.0, float(x @ y)) if t.strip() else 0.0 for t, x, y in zip(texts, a, b, strict=True)]
 
@@ -142,7 +143,7 @@ def run(scale: str, model: str) -> dict[str, Any]:
         "repeated": [repeated(r.text) for r in answers],
         "similarity": asyncio.run(similarity([r.text for r in answers], found["references"])),
     } for arm, answers in found["arms"].items()}  # fmt: skip
-    table = {arm: {m: bootstrap_mean(v)._asdict() for m, v in by.items()}
+    table: dict[str, dict[str, Any]] = {arm: {m: (rate if m in VERDICTS else bootstrap_mean)(v)._asdict() for m, v in by.items()}
              | {"tokens": float(np.mean([r.usage.completion_tokens for r in found["arms"][arm]]))}
              for arm, by in values.items()}  # fmt: skip
     against = {

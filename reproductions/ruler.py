@@ -34,7 +34,7 @@ from adhere.models.torch_backend import Torch
 from adhere.records import Constraint, Example, Instruction, Response, digest
 from adhere.roles import Answerer
 from adhere.score.length_metrics import elm, hits_by_level, hits_by_target, rmse
-from adhere.score.statistics import bootstrap_mean, compare
+from adhere.score.statistics import compare, rate
 from adhere.train.lora import Settings, load
 from adhere.train.ruler import RULER9, bucket_of, fit
 
@@ -166,7 +166,7 @@ def figures(answers: Sequence[Response], targets: Sequence[int], topics: Sequenc
     rows = list(zip(targets, words, strict=True))
     varied = len(set(targets)) > 1 and len(set(words)) > 1
     by_target = {t: float(np.mean([w for target, w in rows if target == t])) for t in dict.fromkeys(targets)}
-    found = {level: bootstrap_mean(hits(answers, targets, level), topics)._asdict() for level in ("PM", "FM")}
+    found = {level: rate(hits(answers, targets, level), topics)._asdict() for level in ("PM", "FM")}
     return found | {
         "PM_by_target": {t: r.value for t, r in hits_by_target(rows, "PM").items()},
         "FM_by_target": {t: r.value for t, r in hits_by_target(rows, "FM").items()},
