@@ -143,7 +143,8 @@ def run(scale: str, model: str) -> dict[str, Any]:
         "repeated": [repeated(r.text) for r in answers],
         "similarity": asyncio.run(similarity([r.text for r in answers], found["references"])),
     } for arm, answers in found["arms"].items()}  # fmt: skip
-    table: dict[str, dict[str, Any]] = {arm: {m: (rate if m in VERDICTS else bootstrap_mean)(v)._asdict() for m, v in by.items()}
+    table: dict[str, dict[str, Any]] = {
+        arm: {m: (rate if m in VERDICTS else bootstrap_mean)(v)._asdict() for m, v in by.items()}
              | {"tokens": float(np.mean([r.usage.completion_tokens for r in found["arms"][arm]]))}
              for arm, by in values.items()}  # fmt: skip
     against = {
