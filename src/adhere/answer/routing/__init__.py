@@ -1,0 +1,1 @@
+"""What `route` needs: aptitude tests, capability texts, the learned router, its baselines, pools of candidates."""
