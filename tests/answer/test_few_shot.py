@@ -6,13 +6,14 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from pupils import Pupil, solved
 
+import adhere
 from adhere.answer import build
 from adhere.answer.few_shot import FewShot
 from adhere.answer.pool import read_pool
 from adhere.errors import ContextError, DataError, UsageError
 from adhere.records import Document, Example, ImagePart, ImageUrl, Instruction, Message, Response
+from pupils import Pupil, solved
 
 POOL = [solved(f"What is {n} + 1?", str(n + 1)) for n in range(8)]
 QUESTION = Instruction.of("What is 20 + 1?")
@@ -84,6 +85,15 @@ def test_shots_that_do_not_fit_are_left_out_and_that_is_reported() -> None:
     assert "2 of 4 examples fit" in str(answer.trace)
     with pytest.raises(ContextError):
         asyncio.run(FewShot(narrow, POOL, n=0).answer(Instruction("x", (Message("user", "?"),) * 6)))
+
+
+@pytest.mark.weights
+def test_a_real_model_gets_as_many_shots_as_its_context_holds(smollm2: Path) -> None:
+    model = adhere.load(str(smollm2), max_tokens=4, store=None, context=256, slots=1)
+    pool = [solved(f"Say {n}. " + "Well, " * 20, str(n)) for n in range(8)]
+    answer = asyncio.run(FewShot(model, pool, n=8).answer(QUESTION))
+    assert "of 8 examples fit" in str(answer.trace)
+    assert 100 < answer.usage.prompt_tokens < 256
 
 
 def test_documents_of_question_and_examples_are_shown() -> None:

@@ -22,9 +22,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
+from adhere.answer.apart import Once, apart
 from adhere.answer.base import Strategy, Trace, draw, retold
 from adhere.answer.demonstrations import THINK, Chain, Demo, DemoSet, Rules, zero_shot_chain
-from adhere.answer.in_context import Form, Once, apart, form_of, too_long
+from adhere.answer.in_context import Form, form_of, too_long
 from adhere.answer.pool import answer_or_none, question_of, read_pool
 from adhere.answer.select_examples import Embedder, embedder_of
 from adhere.engine import context

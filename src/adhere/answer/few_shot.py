@@ -27,7 +27,8 @@ class FewShot(Strategy):
 
     Args:
         model: What answers.
-        pool: A JSONL file of solved examples (see `pool.read_pool`), or examples.
+        pool: A JSONL file of solved examples (see `pool.read_pool`), examples, or a `Pool`, which brings its own way to
+            select.
         n: Shots; 0 asks as is, in the form's layout.
         selection: "random" (drawn per question), "bm25", "embedding" or "diverse".
         form: Shots as "turns" of a chat or as one "text"; "auto" asks the model.
@@ -42,7 +43,7 @@ class FewShot(Strategy):
     def __init__(
         self,
         model: Answerer,
-        pool: str | Sequence[Example],
+        pool: str | Sequence[Example] | Pool,
         n: int = 4,
         selection: Selection = "random",
         form: Form = "auto",
@@ -57,7 +58,7 @@ class FewShot(Strategy):
         self.form = form
         self.short = short
         self.embedder = embedder
-        self._pool = Pool(pool, selection, embedder)
+        self._pool = pool if isinstance(pool, Pool) else Pool(pool, selection, embedder)
         self._layout = Layout("icl", form)
 
     async def respond(self, instruction: Instruction, trace: Trace) -> Response:

@@ -25,7 +25,9 @@ __all__ = ["Flag", "render_documents", "scan"]
 
 # What chat templates mean by themselves, and our own fence: untrusted text must not be able to write either.
 _CONTROL = re.compile(
-    r"<(?=\|[^|<>\n]{1,40}\|>|/?s>|start_of_turn|end_of_turn|bos>|eos>)|\[(?=/?INST\]|\[(?:end of )?material\b)", re.I
+    r"<(?=[|\uff5c][^|<>\n]{1,40}[|\uff5c]>|/?s>|start_of_turn|end_of_turn|bos>|eos>)"
+    r"|\[(?=/?INST\]|\[(?:end of )?material\b)",
+    re.I,
 )
 
 

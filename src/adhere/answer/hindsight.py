@@ -14,9 +14,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from adhere.answer.apart import apart
 from adhere.answer.base import Strategy, Trace
 from adhere.answer.few_shot import FewShot, check_shots, retexted
-from adhere.answer.in_context import Form, Layout, apart, ask_with_shots, until
+from adhere.answer.in_context import Form, Layout, ask_with_shots, until
 from adhere.answer.pool import Pool, answer_of, question_of
 from adhere.answer.prompt_program import Demonstration
 from adhere.answer.select_examples import Embedder, Selection
@@ -61,7 +62,7 @@ class ChainOfHindsight(Strategy):
         self.embedder = embedder
         self._pool = Pool(pool, selection, embedder)
         self._layout = Layout("icl_hindsight", form)
-        self._plain = FewShot(model, self._pool.examples, n, selection, form, embedder=embedder)
+        self._plain = FewShot(model, self._pool, n, selection, form, embedder=embedder)
         self._bad: dict[int, str] = {}
 
     async def respond(self, instruction: Instruction, trace: Trace) -> Response:

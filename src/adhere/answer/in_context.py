@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from adhere.answer.base import Trace, base_model, draw, retold
 from adhere.answer.hierarchy import render_documents
 from adhere.answer.prompt_program import Demonstration, PromptProgram
-from adhere.engine import context
 from adhere.errors import ContextError, ModelError, UsageError
 from adhere.models.prompts import Template
 from adhere.records import ImagePart, Instruction, Response
 from adhere.roles import Answerer
 
-__all__ = ["Form", "Layout", "Once", "apart", "ask_with_shots", "first_phrase", "form_of", "too_long", "until"]
+__all__ = ["Form", "Layout", "ask_with_shots", "first_phrase", "form_of", "too_long", "until"]
 
 Form = Literal["auto", "text", "turns"]
-T = TypeVar("T")
 
 # Where a model that continues text goes on with a question of its own.
 _NEXT_QUESTION = re.compile(r"\n\s*(?:Question|Answer|Scene|Short|User|Q|A)\b[^\n:]{0,30}:")
@@ -111,37 +107,6 @@ def too_long(error: ModelError) -> bool:
     """Whether a shorter prompt might do."""
     said = error.message.lower()  # endpoints say it in words
     return isinstance(error, ContextError) or "context_length_exceeded" in said or "maximum context length" in said
-
-
-async def apart(work: Callable[[], Awaitable[T]]) -> T:
-    """Await `work` under the run's seed alone.
-
-    What is prepared once and shown in many rows must not depend on which row asked first: not on its draw, and its cost
-    is not that row's.
-    """
-    seed = context.current().seed
-
-    async def run() -> T:
-        with context.use(seed=seed):
-            return await work()
-
-    return await asyncio.create_task(run(), context=contextvars.Context())
-
-
-class Once(Generic[T]):
-    """A value that the first who asks makes, `apart` from its row; others wait for it. An error is kept as well."""
-
-    def __init__(self, make: Callable[[], Awaitable[T]]) -> None:
-        self._make = make
-        self._task: asyncio.Task[T] | None = None
-
-    async def get(self) -> T:
-        """The value, or the error."""
-        loop = asyncio.get_running_loop()
-        # A task of another event loop that has not ended never will: that loop is gone.
-        if self._task is None or (not self._task.done() and self._task.get_loop() is not loop):
-            self._task = loop.create_task(apart(self._make))
-        return self._task.result() if self._task.done() else await asyncio.shield(self._task)
 
 
 def until(text: str, *markers: str) -> str:

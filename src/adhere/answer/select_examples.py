@@ -10,8 +10,10 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
+from adhere.answer.apart import Once
 from adhere.engine.seeds import derive
 from adhere.errors import UsageError, did_you_mean, missing_extra
 
@@ -60,7 +62,8 @@ class Selector:
         self.texts = list(texts)
         self.selection = selection
         self.embedder = embedder
-        self._index: Any = None
+        self._index = Once(self._indexed)
+        self._vectors = Once(self._embedded)
 
     async def pick(self, query: str, n: int, *, exclude: Collection[int] = (), seed: int = 0) -> list[int]:
         """Positions of `n` texts (fewer where there are fewer), the best match last.
@@ -76,36 +79,40 @@ class Selector:
             return random.Random(derive("examples", seed, query)).sample(open_to, min(n, len(open_to)))
         if self.selection == "diverse":
             return await self._diverse(query, n, open_to)
-        scores = self._words(query) if self.selection == "bm25" else await self._likeness(query)
+        scores = await self._words(query) if self.selection == "bm25" else await self._likeness(query)
         # A stable sort: equal scores keep the order of the texts.
         return sorted(open_to, key=lambda at: -scores[at])[:n][::-1]
 
-    def _words(self, query: str) -> Any:
+    async def _words(self, query: str) -> Any:
         """BM25 of every text."""
         import numpy as np
 
-        if self._index is None:
-            import bm25s
-
-            self._index = bm25s.BM25()
-            # bm25s cannot index texts without any word; the placeholder matches no query.
-            self._index.index([tokens(text) or ["\0"] for text in self.texts], show_progress=False)
         words = tokens(query)
-        return self._index.get_scores(words) if words else np.zeros(len(self.texts))
+        index = await self._index.get()
+        return index.get_scores(words) if words else np.zeros(len(self.texts))
+
+    async def _indexed(self) -> Any:
+        import bm25s
+
+        made = bm25s.BM25()
+        # bm25s cannot index texts without any word; the placeholder matches no query.
+        made.index([tokens(text) or ["\0"] for text in self.texts], show_progress=False)
+        return made
 
     async def _likeness(self, query: str) -> Any:
         """Cosine of every text with the query."""
-        if self._index is None:
-            found = embedder_of(self.embedder, self.texts)
-            self._index = found, await found.embed(self.texts)
-        embedder, vectors = self._index
+        embedder, vectors = await self._vectors.get()
         return vectors @ (await embedder.embed([query]))[0]
+
+    async def _embedded(self) -> tuple[Embedder, Any]:
+        embedder = embedder_of(self.embedder, self.texts)
+        return embedder, await embedder.embed(self.texts)
 
     async def _diverse(self, query: str, n: int, open_to: list[int]) -> list[int]:
         import numpy as np
 
         likeness = await self._likeness(query)
-        vectors = self._index[1]
+        _, vectors = await self._vectors.get()
         nearest = np.full(len(self.texts), -1.0)  # likeness to the most similar pick so far; cosines reach down to -1
         picked: list[int] = []
         while open_to and len(picked) < n:
@@ -150,9 +157,15 @@ def embedder_of(wanted: Embedder | str, texts: Sequence[str]) -> Embedder:
         return wanted
     if wanted == "tfidf":
         return TfIdf(texts)
+    return _loaded(wanted)
+
+
+@lru_cache(maxsize=2)
+def _loaded(name: str) -> Embedder:
+    """A model for all selectors of the process: the weights are read once."""
     from adhere.models.names import load
 
-    return load(wanted)
+    return load(name)
 
 
 def tokens(text: str) -> list[str]:

@@ -70,7 +70,7 @@ class SelfCorrect(Strategy):
         self.short = short
         self.embedder = embedder
         self._pool = Pool(pool, selection, embedder)
-        self._first = FewShot(model, self._pool.examples, n, selection, form, short, embedder)
+        self._first = FewShot(model, self._pool, n, selection, form, short, embedder)
         self._layout = Layout("icl", form)
         kinds = {answerable(example, abstain) for example in self._pool.examples}
         if len(kinds) < 2:
