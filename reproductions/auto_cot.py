@@ -30,7 +30,7 @@ from adhere.score.extract import Kind, after_trigger, extract_answer, normalise
 from adhere.score.statistics import bootstrap_mean, compare, rate
 
 # scale: (scripted thinkers, pool of (b), questions a task, demonstrations, cap of an answer)
-SIZES = {"smoke": (2, 3, 1, 2, 24), "small": (20, 16, 15, 3, 96), "medium": (50, 40, 100, 4, 128),
+SIZES = {"smoke": (2, 3, 1, 2, 24), "small": (20, 12, 12, 3, 80), "medium": (50, 40, 100, 4, 128),
          "full": (50, 200, 500, 8, 256)}  # fmt: skip
 POOL, TESTS, BAD = 240, 24, 5  # of (a): questions, questions of the bad template, and which that is
 PAPER = {"MultiArith, wrong answers by cluster": ".14 .19 .23 .15 .54 .15 .08 .24", "GSM8K accuracy": "46.9 -> 47.9",

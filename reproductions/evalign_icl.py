@@ -30,9 +30,10 @@ from adhere.roles import Answerer
 from adhere.score.grounding import CHANCE, abstains, abstention_f1, chair, cider, itm_accuracy, vqa_accuracy
 from adhere.score.statistics import bootstrap_mean, compare
 
-# scale: (shots, tests an axis and seed, pool, shots of the classifier)
-SIZES = {"smoke": ((0, 2), 2, 6, 4), "small": ((0, 2, 4), 12, 16, 8), "medium": ((0, 2, 4, 8), 100, 200, 32),
-         "full": ((0, 4, 8, 16, 32), 500, 2048, 32)}  # fmt: skip
+# scale: (shots, tests of each axis and seed, pool, shots of the classifier)
+SIZES = {"smoke": ((0, 2), (2, 2, 2, 2), 6, 4), "small": ((0, 2, 4), (10, 12, 6, 8), 12, 8),
+         "medium": ((0, 2, 4, 8), (100, 100, 100, 100), 200, 32),
+         "full": ((0, 4, 8, 16, 32), (500, 500, 500, 500), 2048, 32)}  # fmt: skip
 SEEDS = (0, 1, 2)
 TOKENS: dict[Task, int] = {"caption": 32, "vqa": 8, "matching": 4, "explanation": 40}
 PAPER = {"hallucination": "CHAIRs rises with shots; MT-ICL lowers it",
@@ -44,7 +45,8 @@ def run(scale: str, model: str) -> dict[str, Any]:
     """All four axes and the three comparisons."""
     shots, tests, pool, classifier = SIZES[scale]
     answerer = adhere.load(model, max_tokens=TOKENS["explanation"], chat=False)
-    axes = {task: call(axis(task, answerer, shots, tests, pool, classifier)) for task in TOKENS}
+    sizes = zip(TOKENS, tests, strict=True)
+    axes = {task: call(axis(task, answerer, shots, n, pool, classifier)) for task, n in sizes}
     tables = {task: table(task, rows) for task, rows in axes.items()}
     plain = f"icl {shots[-1]}"
     f1 = [tables["vqa"][name]["f1"] for name in (plain, "self_correct")]
