@@ -30,12 +30,19 @@ class Metrics:
         )
         self.running = Gauge("adhere_requests_running", "Begun and not ended", registry=registry)
         self.tokens = Counter("adhere_tokens", "Tokens", ["model", "direction"], registry=registry)
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}  # to look labels up is half the cost
         self.verdicts = Counter("adhere_verdicts", "Constraint checks", ["model", "met"], registry=registry)
 
     def count(self, call: Call, seconds: float) -> None:
         """A request has ended."""
-        self.requests.labels(call.endpoint, call.model, str(call.status)).inc()
-        self.seconds.labels(call.endpoint, call.model).observe(seconds)
+        series = self._known.get((call.endpoint, call.model, call.status))
+        if series is None:
+            series = self._known[call.endpoint, call.model, call.status] = (
+                self.requests.labels(call.endpoint, call.model, str(call.status)),
+                self.seconds.labels(call.endpoint, call.model),
+            )
+        series[0].inc()
+        series[1].observe(seconds)
         if call.inside is not None:
             self.overhead.observe(max(0.0, seconds - call.inside))
         if call.prompt_tokens or call.completion_tokens:

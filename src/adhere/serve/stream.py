@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Iterator
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -58,32 +57,31 @@ async def unless_gone(receive: Receive, work: Awaitable[T], seconds: float | Non
         ClientLeft: if the client has left.
         TimeoutError: if the time is up.
     """
-    async with _watched(receive), asyncio.timeout(seconds):
+    async with _Watch(receive), asyncio.timeout(seconds):
         return await work
 
 
-@asynccontextmanager
-async def _watched(receive: Receive) -> AsyncIterator[None]:
-    """Cancel the block when the client leaves, and raise ClientLeft then."""
-    task = cast("asyncio.Task[Any]", asyncio.current_task())
-    gone = False
+class _Watch:
+    """A block that is cancelled when the client leaves, and raises ClientLeft then."""
 
-    async def watch() -> None:
-        nonlocal gone
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        gone = True
-        task.cancel()
+    def __init__(self, receive: Receive) -> None:
+        self.receive = receive
+        self.gone = False
 
-    watcher = asyncio.create_task(watch())
-    try:
-        yield
-    except asyncio.CancelledError:
-        if gone and task.uncancel() == 0:
+    async def __aenter__(self) -> None:
+        self.task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self.watcher = asyncio.create_task(self._watch())
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self.watcher.cancel()
+        if kind is asyncio.CancelledError and self.gone and self.task.uncancel() == 0:
             raise ClientLeft from None
-        raise
-    finally:
-        watcher.cancel()
+
+    async def _watch(self) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self.task.cancel()
 
 
 class EventStream:
@@ -111,7 +109,7 @@ class EventStream:
         queue: asyncio.Queue[bytes | Exception | None] = asyncio.Queue(AHEAD)
         producer = asyncio.create_task(self._produce(queue))
         try:
-            async with _watched(receive):
+            async with _Watch(receive):
                 await self._send(queue, scope, send)
         finally:
             producer.cancel()

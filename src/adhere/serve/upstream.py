@@ -202,6 +202,8 @@ async def _finished(chunks: AsyncIterator[bytes]) -> None:
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     """The body, within bounds."""
+    if response.content_length is not None and response.content_length <= LARGEST:
+        return await response.read()
     chunks: list[bytes] = []
     size = 0
     async for chunk in response.content.iter_any():
