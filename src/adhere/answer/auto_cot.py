@@ -25,7 +25,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from adhere.answer.apart import Once, apart
 from adhere.answer.base import Strategy, Trace, draw, retold
 from adhere.answer.demonstrations import THINK, Chain, Demo, DemoSet, Rules, zero_shot_chain
-from adhere.answer.in_context import Form, form_of, too_long
+from adhere.answer.in_context import Form, check_form, form_of, too_long
 from adhere.answer.pool import answer_or_none, question_of, read_pool
 from adhere.answer.select_examples import Embedder, embedder_of
 from adhere.engine import context
@@ -163,6 +163,7 @@ class AutoCoT(Strategy):
             raise UsageError("auto_cot needs a pool of questions, or demonstrations", hint="Give pool= or demos=")
         if not isinstance(k, int) or k < 1:
             raise UsageError(f"auto_cot: k is {k!r}", hint="It is a number of demonstrations, at least 1")
+        check_form(form)
         for name, value, known in (("kind", kind, KINDS), ("select", select, get_args(Select))):
             if value not in known:
                 suggestion = did_you_mean(str(value), known) or f"There are: {', '.join(known)}"

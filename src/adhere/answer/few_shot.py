@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from adhere.answer.base import Strategy, Trace
 from adhere.answer.in_context import Form, Layout, ask_with_shots, first_phrase, until
 from adhere.answer.pool import Pool, answer_of, question_of
@@ -76,8 +78,6 @@ class FewShot(Strategy):
 
 def retexted(answer: Response, text: str, *, short: bool = False) -> Response:
     """The response with another text, of it only the first phrase if `short`."""
-    import msgspec
-
     return msgspec.structs.replace(answer, text=first_phrase(text) if short else text)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from adhere.answer.base import Trace, base_model, draw, retold
 from adhere.answer.hierarchy import render_documents
@@ -14,7 +14,7 @@ from adhere.models.prompts import Template
 from adhere.records import ImagePart, Instruction, Response
 from adhere.roles import Answerer
 
-__all__ = ["Form", "Layout", "ask_with_shots", "first_phrase", "form_of", "too_long", "until"]
+__all__ = ["Form", "Layout", "ask_with_shots", "check_form", "first_phrase", "form_of", "too_long", "until"]
 
 Form = Literal["auto", "text", "turns"]
 
@@ -32,8 +32,9 @@ class Layout:
     """
 
     def __init__(self, name: str, form: Form = "auto") -> None:
+        check_form(form)
         self.name = name
-        self.form = form
+        self.form: Form = form
 
     def program(self, shots: Sequence[Demonstration], answerer: Answerer) -> PromptProgram:
         """The prompt with these shots in it."""
@@ -51,14 +52,19 @@ class Layout:
         )
 
 
+def check_form(form: str) -> None:
+    """Raises UsageError for a form that does not exist."""
+    if form not in get_args(Form):
+        raise UsageError(f"unknown form '{form}'", hint=f"There are: {', '.join(get_args(Form))}")
+
+
 def form_of(form: Form, answerer: Answerer) -> Literal["text", "turns"]:
     """What "auto" comes to for a model: turns, unless it continues plain text.
 
     Raises:
         UsageError: for a form that does not exist.
     """
-    if form not in ("auto", "text", "turns"):
-        raise UsageError(f"unknown form '{form}'", hint="There are: auto, text, turns")
+    check_form(form)
     if form != "auto":
         return form
     try:

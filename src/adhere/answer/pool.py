@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from adhere.answer.hierarchy import render_documents
 from adhere.answer.select_examples import Embedder, Selection, Selector
 from adhere.data import jsonl
@@ -47,21 +49,21 @@ class Pool:
     def __len__(self) -> int:
         return len(self.examples)
 
-    async def pick(self, instruction: Instruction, n: int) -> list[Example]:
+    async def pick(self, instruction: Instruction, n: int, *, fewer: bool = False) -> list[Example]:
         """`n` examples for a question, the best match last. The question itself is never among them.
 
         Random picks differ from question to question and depend on the run's seed.
 
         Raises:
-            UsageError: if the pool has fewer other examples.
+            UsageError: if the pool has fewer other examples, unless `fewer` will do.
         """
-        return [self.examples[at] for at in await self.positions(instruction, n)]
+        return [self.examples[at] for at in await self.positions(instruction, n, fewer=fewer)]
 
-    async def positions(self, instruction: Instruction, n: int) -> list[int]:
+    async def positions(self, instruction: Instruction, n: int, *, fewer: bool = False) -> list[int]:
         """As `pick`, as positions in `examples`."""
         query = render_documents(instruction).prompt
         own = {at for at, question in enumerate(self._questions) if question == query}
-        if len(self.examples) - len(own) < n:
+        if len(self.examples) - len(own) < n and not fewer:
             raise UsageError(
                 f"{n} examples are to be shown, and the pool has {len(self.examples) - len(own)}"
                 + (" without the question itself" if own else ""),
@@ -122,8 +124,6 @@ def answer_or_none(example: Example) -> str | None:
 
 
 def _example(row: dict[str, Any]) -> Example:
-    import msgspec
-
     if isinstance(row.get("instruction"), dict):
         try:
             return msgspec.convert(row, Example)

@@ -94,10 +94,9 @@ class SelfCorrect(Strategy):
         return first
 
     async def _classify(self, instruction: Instruction, trace: Trace) -> tuple[bool | None, str]:
-        others = sum(question_of(e) != instruction.prompt for e in self._pool.examples)
         shots = [
             Demonstration(_classifier(question_of(e)), "yes" if answerable(e, self.abstain) else "no")
-            for e in await self._pool.pick(instruction, min(self.classifier_shots, others))
+            for e in await self._pool.pick(instruction, self.classifier_shots, fewer=True)
         ]
         last = instruction.messages[-1]
         asked = Message(last.role, _classifier(last.text), last.name)

@@ -16,6 +16,8 @@ import random
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
+import msgspec
+
 from adhere.engine.seeds import derive
 from adhere.errors import UsageError
 from adhere.records import Example, Instruction
@@ -101,8 +103,6 @@ def sample(task: Task, rng: random.Random) -> Example:
     scene = Scene.draw(rng)
     question, answer, meta = _MAKERS[task](scene, rng)
     made = Instruction.of(f"Scene: {scene.told}.\n{question}", task=task, objects=scene.objects, **meta)
-    import msgspec
-
     return Example(msgspec.structs.replace(made, references=(answer,)))
 
 
