@@ -2,7 +2,7 @@
 
 Checkable gold instead of GPT-4: sums, comparisons, extraction, lists, yes or no (templates below), answered by a model
 at temperature 0.8. Judges are compared by Pearson correlation with correctness, by risk against coverage, and as the
-scorer of best-of-8. Train, calibration and test items have different prompts. At `small` only the judge's last 10
+scorer of best-of-8. Train, calibration and test items have different prompts. At `small` only the judge's last 8
 blocks are adapted and one pass is made; `medium` adapts all, twice.
 """
 
@@ -37,10 +37,10 @@ class Size(NamedTuple):
     settings: Settings
 
 
-FIRST = Settings(batch=8, micro=8, top=10)
+FIRST = Settings(batch=8, micro=8, top=8)
 SIZES = {
     "smoke": Size(8, 6, 2, FIRST._replace(top=1)),
-    "small": Size(160, 100, 20, FIRST),
+    "small": Size(100, 80, 12, FIRST),
     "medium": Size(1000, 500, 100, Settings(batch=16, micro=16, epochs=2)),
     "full": Size(30_000, 2_000, 850, Settings(batch=128, micro=16, epochs=2)),
 }
@@ -124,7 +124,7 @@ async def measure(scale: str, name: str) -> dict[str, Any]:
     size = SIZES[scale]
     rows, checks = items(size.train + size.test, seed=1)
     taught, tested = rows[: size.train], rows[size.train :]
-    model = adhere.load(name, temperature=0.8, max_tokens=24, top_logprobs=1)
+    model = adhere.load(name, temperature=0.8, max_tokens=16, top_logprobs=1)
     minilm = adhere.load("minilm")
     built, held = await build(model, taught, minilm), await build(model, tested, minilm)
     z1, z2 = (np.array([getattr(r, z) for r in held.rows]) for z in ("z1", "z2"))
