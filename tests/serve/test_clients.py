@@ -125,7 +125,8 @@ from inspect_ai import Task, eval
 from inspect_ai.dataset import Sample
 from inspect_ai.scorer import match
 task = Task(dataset=[Sample(input=f"say {n}", target=f"say {n}") for n in range(6)], scorer=match())
-log = eval(task, model="openai/echo", model_args={"responses_api": False}, display="plain", log_dir=sys.argv[1], max_tokens=20, temperature=0, seed=1)[0]
+how = {"max_tokens": 20, "temperature": 0, "seed": 1, "display": "plain", "log_dir": sys.argv[1]}
+log = eval(task, model="openai/echo", model_args={"responses_api": False}, **how)[0]
 assert log.status == "success", log.error
 assert log.results.scores[0].metrics["accuracy"].value == 1.0, log.results
 """

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from adhere import __version__
+from adhere.constraints import kinds
 from adhere.serve.openai_schema import ChatRequest, CompletionRequest, EmbeddingRequest
 from adhere.serve.served import EMBEDDER, Catalog
 from adhere.serve.settings import Settings
@@ -57,12 +58,7 @@ CONSTRAINTS = {
               {"type": "array", "maxItems": 100,
                "items": {"anyOf": [{"type": "string"}, {"$ref": REF.format(name="Given")}]}}],
 }  # fmt: skip
-GIVEN = {
-    "type": "object",
-    "properties": {"kind": {"type": "string"}, "args": {"type": "object"}},
-    "required": ["kind"],
-    "additionalProperties": False,
-}
+EVENT = {"type": "object", "properties": {"data": {"type": "string", "description": "A chunk as JSON, or [DONE]"}}}
 TEXTS = {
     "anyOf": [{"type": "string", "minLength": 1},
               {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "maxItems": 128}],
@@ -87,8 +83,7 @@ ERROR = {
 
 def document(catalog: Catalog, settings: Settings) -> dict[str, Any]:
     """OpenAPI 3.1 of a server with these models."""
-    names = list(catalog.by_name)
-    schemas = _schemas(names)
+    schemas = _schemas(catalog)
     choices = {"type": "array", "items": {"type": "object"}}
     completion = {
         "type": "object",
@@ -114,7 +109,7 @@ def document(catalog: Catalog, settings: Settings) -> dict[str, Any]:
             "/openapi.json": {"get": _get("openapi", {"type": "object"})},
             "/metrics": {"get": _get("metrics", {"type": "string"}, media="text/plain")},
         },
-        "components": {"schemas": schemas | {"Given": GIVEN, "Error": ERROR}},
+        "components": {"schemas": schemas | {"Given": _given(), "Error": ERROR}},
     }
     if settings.keys is not None:
         made["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
@@ -122,26 +117,41 @@ def document(catalog: Catalog, settings: Settings) -> dict[str, Any]:
     return made
 
 
-def _schemas(names: list[str]) -> dict[str, Any]:
+def _schemas(catalog: Catalog) -> dict[str, Any]:
     """Of the requests. Fields that are not listed are refused, but where another server reads the request."""
     _, found = msgspec.json.schema_components(
         [ChatRequest, CompletionRequest, EmbeddingRequest], ref_template=REF, schema_hook=lambda _: {}
     )
-    for name, model_names in (("ChatRequest", names), ("CompletionRequest", names),
-                              ("EmbeddingRequest", [*names, EMBEDDER])):  # fmt: skip
-        found[name]["properties"]["model"] = {"enum": list(dict.fromkeys(model_names))}
+    served = catalog.by_name.values()
+    names = {
+        "ChatRequest": [s.name for s in served],
+        "CompletionRequest": [s.name for s in served if not s.strategy],
+        "EmbeddingRequest": [s.name for s in served if s.endpoint or "embed" in s.model.info.capabilities] + [EMBEDDER],
+    }
+    for name, models in names.items():
+        found[name]["properties"]["model"] = {"enum": list(dict.fromkeys(models))}
         if "constraints" in found[name]["properties"]:
             found[name]["properties"]["constraints"] = CONSTRAINTS
-            found[name]["additionalProperties"] = False
+        found[name]["additionalProperties"] = False
     found["CompletionRequest"]["properties"]["prompt"] = TEXTS
     found["EmbeddingRequest"]["properties"]["input"] = TEXTS
     return found
 
 
+def _given() -> dict[str, Any]:
+    """A constraint as an object."""
+    return {
+        "type": "object",
+        "properties": {"kind": {"enum": sorted(kinds())}, "args": {"type": "object"}},
+        "required": ["kind"],
+        "additionalProperties": False,
+    }
+
+
 def _post(name: str, body: str, reply: dict[str, Any], *, streams: bool = False) -> dict[str, Any]:
     content: dict[str, Any] = {"application/json": {"schema": reply}}
     if streams:
-        content["text/event-stream"] = {"schema": {"type": "string"}}
+        content["text/event-stream"] = {"schema": EVENT}
     return {
         "operationId": name,
         "requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": REF.format(name=body)}}}},
