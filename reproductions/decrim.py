@@ -12,6 +12,7 @@ With the oracle the critic is the metric, so being above the plain answer is no 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections import Counter
@@ -47,7 +48,7 @@ class Size(NamedTuple):
 
 SIZES = {
     "smoke": Size(3, 8, 16, 1, 2),
-    "small": Size(32, 30, 80, 2, 16),
+    "small": Size(30, 24, 80, 2, 12),
     "medium": Size(100, 123, 200, 3, 100),
     "full": Size(441, 100, 1024, 10, 441),
 }
@@ -96,15 +97,18 @@ async def _run(size: Size, name: str) -> dict[str, Any]:
     hidden = [msgspec.structs.replace(i, constraints=()) for i in chosen]  # what a user would send
     async with adhere.load(name, max_tokens=size.tokens) as model:
         trained = await _weak_critic(model, others, size)
-        arms = {"plain": await _answers(model, chosen)}
+        wanted: dict[str, tuple[Any, Sequence[Instruction]]] = {"plain": (model, chosen)}
         for arm, decompose, critic, asked in (
             ("self", "gold", "self", chosen),
             ("weak", "gold", trained.critic, chosen),
             ("oracle", "gold", "oracle", chosen),
             ("rules + program", "rules", "program", hidden),
         ):
-            arms[arm] = await _answers(DeCRIM(model, decompose, critic, size.rounds), asked)
-            arms[f"{arm}, resampled"] = await _answers(Resample(model, decompose, critic, size.rounds), asked)
+            wanted[arm] = DeCRIM(model, decompose, critic, size.rounds), asked
+            wanted[f"{arm}, resampled"] = Resample(model, decompose, critic, size.rounds), asked
+        # side by side, so that the last prompts of an arm do not wait for an empty engine
+        found = await asyncio.gather(*(_answers(*pair) for pair in wanted.values()))
+        arms = dict(zip(wanted, found, strict=True))
         arms["oracle, last kept"] = [_last(r) for r in arms["oracle"]]  # the same draws, another choice
         lists = {kind: await _decomposed(kind, model, hidden[: size.lists]) for kind in ("rules", "self")}
     graded = {arm: _graded(chosen, responses) for arm, responses in arms.items()}
