@@ -27,6 +27,7 @@ COMMANDS = {
     "compare": ("compare", "Two runs, paired: what flipped and whether it is more than noise."),
     "check": ("check", "Check a text against constraints in plain words."),
     "report": ("report", "Write the HTML report of a run again."),
+    "route": ("route", "Train a router over several models or strategies."),
     "serve": ("serve", "Serve models and strategies to any OpenAI client."),
     "models": ("models", "List, fetch and show models."),
     "reproduce": ("reproduce", "Measure a paper's claim against its baseline."),
