@@ -18,10 +18,11 @@ from adhere.answer.constrained.lines import Items, Layout
 from adhere.answer.constrained.machine import LIMIT, Empty, Machine, TooLarge, universe
 from adhere.answer.constrained.phrases import Begins, Except, Occurs, OneOf, Only
 from adhere.answer.constrained.rules import PARTLY, RULES, Cannot, Context, Way
-from adhere.constraints.base import build, conflict
+from adhere.constraints.base import Checker, build, conflict
+from adhere.constraints.ifeval.base import Both, Fixed
 from adhere.records import Constraint, Instruction, decode, encode
 
-__all__ = ["Left", "Plan", "plan_of"]
+__all__ = ["Left", "Plan", "contradictions", "plan_of"]
 
 
 class Left(NamedTuple):
@@ -78,16 +79,14 @@ def _texts(value: Any) -> Iterable[str]:
 @lru_cache(maxsize=64)
 def _planned(chars: str, encoded: tuple[bytes, ...], limit: int) -> Plan:
     constraints = [decode(c, Constraint) for c in encoded]
-    checkers = [build(c, "fixed") for c in constraints]
     left: dict[int, str] = {}
-    for i, one in enumerate(checkers):
-        rival = next((j for j in range(i) if j not in left and conflict(one, checkers[j])), None)
-        if rival is not None:
-            left[i] = f"contradicts {constraints[rival].kind}"
+    for first, second in contradictions(constraints):
+        if first not in left:
+            left.setdefault(second, f"contradicts {constraints[first].kind}")
     schema = next((c.args["schema"] for c in constraints if c.kind == "json" and c.args.get("schema")), None)
     if schema is not None:
         return _by_schema(constraints, left, schema)
-    context = Context(frozenset(c.kind for i, c in enumerate(constraints) if i not in left))
+    context = Context(tuple(c.kind for i, c in enumerate(constraints) if i not in left))
     ways: dict[int, list[Way]] = {}
     partly: dict[int, str] = {}
     for i, constraint in enumerate(constraints):
@@ -106,6 +105,25 @@ def _planned(chars: str, encoded: tuple[bytes, ...], limit: int) -> Plan:
     done = [i for i in ways if i not in failed]
     rest = [Left(constraints[i], left[i] if i in left else partly[i]) for i in sorted({*left, *partly})]
     return Plan(machine if done else None, tuple(constraints[i] for i in done), tuple(rest))
+
+
+def contradictions(constraints: Sequence[Constraint]) -> list[tuple[int, int]]:
+    """The pairs, by position, that no answer can hold both.
+
+    Asked of the native checkers: the lists of a benchmark's kinds tell what its authors did not combine.
+
+    Raises:
+        UnknownNameError, DataError: for a constraint that cannot be built.
+    """
+    native = [_native(build(c, "fixed")) for c in constraints]
+    places = range(len(native))
+    return [(j, i) for i in places for j in range(i) if any(conflict(a, b) for a in native[i] for b in native[j])]
+
+
+def _native(checker: Checker) -> tuple[Checker, ...]:
+    if isinstance(checker, Fixed):
+        return _native(checker.native)
+    return checker.parts if isinstance(checker, Both) else (checker,)
 
 
 def _given(args: dict[str, Any]) -> dict[str, Any]:

@@ -124,7 +124,7 @@ class Grammar:
         return self._sets[group][0]
 
 
-def within(machine: Machine, start: int, budget: int, most: int = 20_000) -> str:
+def within(machine: Machine, start: int, budget: int, most: int = 6000) -> str:
     """The grammar of the ASCII texts of at most `budget` characters that complete an answer from a state on.
 
     Every token holds at least one character of these, so as many tokens are always enough. The budget is widened to
@@ -132,29 +132,31 @@ def within(machine: Machine, start: int, budget: int, most: int = 20_000) -> str
     """
     shortest = machine.distance[start]
     slack = max(0, budget - shortest)
-    while (grammar := _bounded(machine, start, shortest + slack, most if slack else None)) is None:
+    while (rules := _bounded(machine, start, shortest + slack, most if slack else None)) is None:
         slack //= 2
-    return grammar
+    return rules
 
 
 def _bounded(machine: Machine, start: int, budget: int, most: int | None) -> str | None:
     """As `within`, for one budget; None for more than `most` rules. A rule is a state and the characters left."""
+    plain = ["".join(filter(str.isascii, chars)) for chars in machine.classes]
     names: dict[tuple[int, int], str] = {(start, budget): "root"}
-    order, rules = [(start, budget)], []
+    order, rules, used = [(start, budget)], [], set()
     for state, left in order:  # grows while it is read
         if most is not None and len(order) > most:
             return None
         options = []
         for index, target in machine.moves[state].items():
-            chars = "".join(filter(str.isascii, machine.classes[index]))
-            if not chars and machine.distance[target] < machine.distance[state]:
-                chars = machine.classes[index]  # a phrase that is not ASCII has to be written all the same
-            if not chars or machine.distance[target] >= left:
+            # A phrase that is not ASCII has to be written all the same.
+            needed = plain[index] or machine.distance[target] < machine.distance[state]
+            if not needed or machine.distance[target] >= left:
                 continue
             node = (target, left - 1)
             if node not in names:
                 names[node] = f"s{len(names)}"
                 order.append(node)
-            options.append(f"{charset(chars)} {names[node]}")
+            used.add(index)
+            options.append(f"c{index} {names[node]}")
         rules.append(f"{names[state, left]} ::= {' | '.join([*options, *EMPTY[: machine.final[state]]])}")
-    return "\n".join(rules) + "\n"
+    sets = (f"c{index} ::= {charset(plain[index] or machine.classes[index])}" for index in used)
+    return "\n".join([*rules, *sets]) + "\n"

@@ -13,7 +13,7 @@ from adhere.answer.constrained.machine import Piece
 
 __all__ = ["Capitals", "Characters", "Letters", "Range", "Sentences", "TitleCase", "Words"]
 
-WordsAs = Literal["native", "runs", "split", "plain"]
+WordsAs = Literal["native", "runs", "split", "plain", "sure"]
 
 
 class Range(NamedTuple):
@@ -95,6 +95,8 @@ class Words(Piece[tuple[int, int], int]):
             return found
         if self.counted == "plain":
             return None if found in (_Label.UNDERSCORE, _Label.EAST) else found
+        if self.counted == "sure":
+            return _Label.LETTER if found == _Label.LETTER else _Label.OTHER
         return _Label.LETTER if self.counted == "split" or is_word(char) else _Label.OTHER
 
     def step(self, state: tuple[int, int], label: int) -> tuple[int, int] | None:
@@ -111,6 +113,15 @@ class Words(Piece[tuple[int, int], int]):
     def _count(self, number: int, place: int, label: int) -> tuple[int, int] | None:
         if self.counted in ("native", "plain"):
             return self._native(number, place, label)
+        if self.counted == "sure":
+            fresh = place == self.OUT and label == _Label.LETTER
+            return (
+                (number, self.OUT)
+                if label == _Label.SPACE
+                else self._next(number, self.IN)
+                if fresh
+                else (number, self.IN)
+            )
         apart = label == _Label.SPACE if self.counted == "split" else label != _Label.LETTER
         if apart:
             return number, self.OUT
@@ -272,8 +283,9 @@ def _no_sentence_end() -> frozenset[str]:
 class Sentences(Piece[Any, str]):
     """A number of sentences, written so that Punkt and every reader agree on their ends.
 
-    A sentence begins with a letter, or with "- " and a letter, and ends with one full stop, question or exclamation
-    mark behind a word of two letters or more that is no abbreviation. Nowhere else do these marks stand.
+    A sentence begins with a letter, behind "- ", quotation marks or emphasis at will, and ends with one full stop,
+    question or exclamation mark behind a word of two letters or more that is no abbreviation. Nowhere else do these
+    marks stand. A line may break inside it, but no blank line and nothing that looks like a list's mark may follow.
 
     States: (sentences, place, what of an abbreviation may still come). The last is the set of endings, which makes the
     automaton of all abbreviations as small as it can be.
@@ -289,35 +301,39 @@ class Sentences(Piece[Any, str]):
             return "."
         if char in "…。！？؟۔।":
             return None
-        if char == "-" or is_space(char):
+        if char in '-*"' or is_space(char):
             return char
         if char.isalpha():
             return char.lower() if char.lower() in "abcdefghijklmnopqrstuvwxyz" else "letter"
-        return "digit" if char.isdecimal() else "closing" if char in "\"'”’)]}»*_" else "other"
+        return "digit" if char.isdecimal() else "open" if char in "<[“" else "quote" if char == "”" else "other"
 
     def step(self, state: Any, label: str) -> Any:
         number, place, rest = state
-        if place in ("start", "dash", "item"):
+        if label == "letter" or (len(label) == 1 and label.isalpha()):
+            return self._letter(number, place, rest, label)
+        if place in ("start", "dash", "item", "broken"):
             return self._begin(number, place, label)
         if place == "end":
-            return (number, "start", None) if label in " \n" else None
+            return (number, "start", None) if is_space(label) else (state if label in ('"', "quote") else None)
         if label == ".":
             after = self.wanted.after(number)
             sure = place == "word" and "" not in rest
             return (after, "end", None) if sure and after is not None else None
         if label == "\n":
+            return number, "broken", None
+        return number, "odd" if label == "digit" else "gap", None
+
+    def _letter(self, number: int, place: str, rest: Any, label: str) -> Any:
+        if place in ("dash", "end"):
             return None
-        # No sentence ends with a word that holds a digit.
-        if label == "digit" or (place == "odd" and label.isalpha() and label not in ("closing", "other")):
+        if place == "odd":  # no sentence ends with a word that holds a digit
             return number, "odd", None
-        if label == "letter" or (len(label) == 1 and label.isalpha()):
-            inside = place in ("word", "letter")
-            return number, "word" if inside else "letter", _derived(rest if inside else _no_sentence_end(), label)
-        return number, "gap", None
+        inside = place in ("word", "letter")
+        return number, "word" if inside else "letter", _derived(rest if inside else _no_sentence_end(), label)
 
     def _begin(self, number: int, place: str, label: str) -> Any:
-        if label == "letter" or (len(label) == 1 and label.isalpha()):
-            return number, "letter", _derived(_no_sentence_end(), label)
+        if label in ('"', "open") or (label == "*" and place != "broken"):
+            return (number, place, None) if place != "dash" else None
         if label == "-" and place == "start":
             return number, "dash", None
         if label == " " and place == "dash":

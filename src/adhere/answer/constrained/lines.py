@@ -90,7 +90,7 @@ class NthParagraph(Piece[tuple[int, Any], str]):
     """The n-th paragraph begins with a phrase, and no word is longer for it; `total` paragraphs where given.
 
     States: (paragraph, place): place is the number of letters of the phrase that stand, or "end" right behind them,
-    "text", "line", "gap".
+    "text", "line", "gap" between paragraphs, "quoted" (a quotation mark stands before the phrase).
     """
 
     def __init__(self, n: int, phrase: str, total: int | None) -> None:
@@ -102,7 +102,7 @@ class NthParagraph(Piece[tuple[int, Any], str]):
     def label(self, char: str) -> str:
         if char == "\n":
             return char
-        return f"p{char}" if char in self.phrase else "edge" if char in " .,?!" else "other"
+        return f"p{char}" if char in self.phrase else "edge" if char in " .,?!" else '"' if char == '"' else "other"
 
     def step(self, state: tuple[int, Any], label: str) -> tuple[int, Any] | None:
         number, place = state
@@ -112,23 +112,23 @@ class NthParagraph(Piece[tuple[int, Any], str]):
                 return None
             return number, place + 1 if place + 1 < len(self.phrase) else "end"
         if label == "\n":
-            return number, "gap" if place == "line" else "line"
+            return (number, "gap" if place == "line" else "line") if place != "quoted" else None
         if place == "end" and not (label == "edge" or char in (" ", ".", ",", "?", "!")):
             return None
-        if place != "gap":
+        if place not in ("gap", "quoted"):
             return number, "text"
         # Counting may stop at n, and then no later paragraph is taken for the n-th again.
         after = self.wanted.after(number)
-        if after is None:
+        if after is None or not number < self.n <= after:
+            return None if after is None else (after, "text")
+        if label == '"' and place == "gap":
+            return number, "quoted"
+        if char != self.phrase[0]:
             return None
-        if number < self.n <= after and after == self.n:
-            if char != self.phrase[0]:
-                return None
-            return after, 1 if len(self.phrase) > 1 else "end"
-        return after, "text"
+        return after, 1 if len(self.phrase) > 1 else "end"
 
     def accepts(self, state: tuple[int, Any]) -> bool:
-        return self.wanted.holds(state[0]) and not isinstance(state[1], int)
+        return self.wanted.holds(state[0]) and state[1] in ("end", "text")
 
 
 class Items(Piece[tuple[int, str], str]):
@@ -185,10 +185,10 @@ class Items(Piece[tuple[int, str], str]):
     def _bullet(self, number: int, place: str, label: str) -> tuple[int, str] | None:
         if label == " " and place in ("-", "*"):
             return self._counted(number)
-        if place == "*" and label == "*":
+        if place in ("*", "**") and label == "*":
             return number, "**"
-        # "**bold" may begin a line; "-5" and "---" some count as bullets.
-        return (number, "text") if place == "**" and label == "word" else None
+        # "**bold" may begin a line, and "***" be one; "-5" and "---" some count as bullets.
+        return {"word": (number, "text"), "\n": (number, "fresh")}.get(label) if place == "**" else None
 
     def _number(self, number: int, place: str, label: str) -> tuple[int, str] | None:
         """The place is "=" (as the next number in order) or "~", and the digits so far or, for "~", how many."""
@@ -291,12 +291,14 @@ class Sections(Piece[tuple[int, str, int], str]):
         self.start = (0, "fresh", 0)
 
     def label(self, char: str) -> str:
-        return char if char in self.marker or char in " \n:." or char.isdecimal() else "other"
+        return char if char in self.marker or char in ' \n:."' or char.isdecimal() else "other"
 
     def step(self, state: tuple[int, str, int], label: str) -> tuple[int, str, int] | None:
         number, place, at = state
         opening = f"{self.marker} {number + 1}"
         top = max(self.wanted.low, 1) + 2 if self.wanted.high is None else self.wanted.high
+        if place == "fresh" and label == '"':
+            return state
         if place == "fresh" and number == 0 and label != opening[0]:
             return None
         if place == "fresh" and label == opening[0] and number < top:

@@ -253,7 +253,7 @@ class Highlighted(Piece[Any, str]):
     """Pieces highlighted as *this* or **this**; asterisks stand nowhere else.
 
     States: (pieces, place, asterisks of the mark): place "edge" (a mark may begin), "inner" (inside a word), "opening",
-    "within", "gap" (a space within), "closing", "closed".
+    "within", "gap" (a space within), "closing", "closed", "rule" (a divider).
     """
 
     start = (0, "edge", 0)
@@ -270,12 +270,14 @@ class Highlighted(Piece[Any, str]):
         number, place, marks = state
         if place == "opening":
             if label == "*":
-                return (number, place, 2) if marks == 1 else None
+                return number, place if marks == 1 else "rule", 2
             return (number, "within", marks) if label == "word" else None
         if place in ("within", "gap"):
             if label == "*":
                 return None if place == "gap" else self._closing(number, marks)
             return None if label == "\n" else (number, "gap" if label == " " else "within", marks)
+        if place == "rule":  # a line of three asterisks or more, which divides
+            return (number, "edge", 0) if label == "\n" else state if label == "*" else None
         if place == "closing":
             return self._closed(number) if label == "*" else None
         if label == "*":

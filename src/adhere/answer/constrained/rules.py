@@ -34,7 +34,7 @@ from adhere.constraints.base import Checker
 __all__ = ["PARTLY", "RULES", "Cannot", "Context", "Way"]
 
 Way = tuple[Piece[Any, Any], ...]
-MOST_WORDS = 400  # beyond it grammars grow too large, and answers of local models are not that long
+MOST_WORDS = 800  # answers of local models are not longer, nor does the grammar get smaller
 
 
 class Cannot(Exception):
@@ -44,7 +44,7 @@ class Cannot(Exception):
 class Context(NamedTuple):
     """What a rule may want to know of the others: their kinds."""
 
-    kinds: frozenset[str]
+    kinds: tuple[str, ...]
 
 
 Rule = Callable[[dict[str, Any], Context], list[Way]]
@@ -74,11 +74,13 @@ def _same_but_for_case(text: str, variant: str) -> bool:
 def _words(wanted: Range, counted: WordsAs, context: Context) -> list[Way]:
     if max(wanted.low, wanted.high or 0) > MOST_WORDS:
         raise Cannot(f"it counts beyond {MOST_WORDS} words")
+    if wanted.high is None:
+        return [(Words(wanted, "sure"),)]
     if sum(kind in WORD_KINDS for kind in context.kinds) > 1 and counted != "split":
         counted = "plain"  # so that both counts are the same, and one automaton may be the product of two
-    land = bool(wanted.high) and not context.kinds & TAILED
-    ways: list[Way] = [(Words(wanted, counted, land=True),)] if land else []
-    return [*ways, (Words(wanted, counted),)]
+    land: list[Way] = [(Words(wanted, counted, land=True),)] if TAILED.isdisjoint(context.kinds) else []
+    rough: list[Way] = [(Words(wanted, "runs"),)] if counted == "native" and not wanted.low else []
+    return [*land, (Words(wanted, counted),), *rough]
 
 
 def _plain_word(word: str) -> bool:
@@ -220,8 +222,7 @@ def _json(args: dict[str, Any], context: Context) -> list[Way]:
 RULES: dict[str, Rule] = {
     "words": lambda a, c: _words(_range(a), "native", c),
     "length_constraints:number_words": lambda a, c: _words(
-        # Where two readings count differently, the lower bound takes the smaller count and the upper bound the larger.
-        _related(a["relation"], a["num_words"]), "native" if a["relation"] == "at least" else "runs", c,
+        _related(a["relation"], a["num_words"]), "runs", c  # of the two readings the one that counts more
     ),
     "ruler:length": _ruler,
     "codi:length": _codi,

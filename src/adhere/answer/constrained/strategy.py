@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 from adhere.answer.base import Strategy, Trace, base_model, draw
 from adhere.answer.constrained import gbnf
-from adhere.answer.constrained.compile import Plan, plan_of
+from adhere.answer.constrained.compile import Plan, contradictions, plan_of
 from adhere.answer.constrained.leading import led, whole
 from adhere.answer.constrained.machine import LIMIT
-from adhere.constraints.base import build, conflict
+from adhere.constraints.base import build
 from adhere.errors import UsageError
 from adhere.models.model import Model
 from adhere.records import Constraint, Instruction, Response
@@ -72,13 +72,10 @@ class Constrained(Strategy):
         return response
 
     def _name_contradictions(self, wanted: Sequence[Constraint], trace: Trace) -> None:
-        checkers = [build(c, "fixed") for c in wanted]
-        pairs = [
-            (a, b) for i, b in enumerate(wanted) for j, a in enumerate(wanted[:i]) if conflict(checkers[j], checkers[i])
-        ]
-        if not pairs:
+        rivals = [f"{told(wanted[a])} and {told(wanted[b])}" for a, b in contradictions(wanted)]
+        if not rivals:
             return
-        text = "; ".join(f"{told(a)} and {told(b)}" for a, b in pairs)
+        text = "; ".join(rivals)
         if self.strict:
             raise UsageError(f"no answer can satisfy both {text}", hint="Drop one of them, or leave out strict")
         trace.add("note", text=f"contradictions: {text}; the earlier one is held")

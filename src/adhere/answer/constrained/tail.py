@@ -10,6 +10,19 @@ __all__ = ["Tails"]
 _PREFERRED = ' \n.-*["}]'
 
 
+_OPENING = " \n\"'“‘(*"  # between the end of a sentence and the first letter of the next
+
+
+def _one_of(chars: str) -> tuple[str | None, str]:
+    if len(chars) == 1:
+        return chars, ""
+    letters = [c for c in chars if c.isalnum()]
+    if not letters:
+        return next((c for c in _PREFERRED if c in chars), None), ""
+    same = len(letters) == len(chars) and len({c.casefold() for c in letters}) == 1
+    return None, chars if same else ""
+
+
 class Tails:
     """The fixed continuations of a machine's states.
 
@@ -19,6 +32,7 @@ class Tails:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
+        self._known: dict[tuple[int, ...], tuple[str | None, str]] = {}
 
     def opening(self) -> tuple[str, int]:
         """What every answer begins with, and the state behind it."""
@@ -35,44 +49,64 @@ class Tails:
         """The fixed continuation of a text that has led to a state, and the state behind it. May be empty."""
         begin = state
         tail = ""
-        spaced = self._machine.run(" ", state)
-        apart = not text or text[-1].isspace()
-        if not apart and spaced is not None and self._machine.distance[spaced] <= self._machine.distance[state]:
+        spaced = self._spaced(text, state)
+        if spaced is not None:
             tail, state = " ", spaced
         while not self._machine.final[state]:
             chosen = self._choice(text + tail, state)
             if chosen is None:
                 break
-            following = self._machine.run(chosen, state)
-            assert following is not None
-            tail, state = tail + chosen, following
+            tail, state = tail + chosen, self._after(chosen, state)
         return self._without_space(tail, state, text, begin)
+
+    def _spaced(self, text: str, state: int) -> int | None:
+        """The state behind a space, where one may part the text from what follows without making that longer."""
+        after = self._machine.run(" ", state) if text and not text[-1].isspace() else None
+        if after is None or self._machine.distance[after] > self._machine.distance[state]:
+            return None
+        return after
+
+    def _after(self, char: str, state: int) -> int:
+        following = self._machine.run(char, state)
+        assert following is not None
+        return following
 
     def _choice(self, text: str, state: int) -> str | None:
         """The next character of the fixed continuation, if there is one."""
-        chars = "".join(chars for chars, _ in self._machine.nearer(state))
-        if len(chars) == 1:
-            return chars
-        letters = {c for c in chars if c.isalnum()}
-        if not letters:
-            return next((c for c in _PREFERRED if c in chars), None)
-        if len(letters) == len(chars) and len({c.casefold() for c in letters}) == 1:
-            begins = not text.rstrip(" \n\"'“‘(*") or text.rstrip(" \n\"'“‘(*")[-1] in ".!?"
-            return max(letters, key=lambda c: (c.isupper() == begins, c))
-        return None
+        fixed, either = self._common(tuple(self._machine.nearer(state)))
+        if not either:
+            return fixed
+        before = text.rstrip(_OPENING)
+        begins = not before or before[-1] in ".!?"
+        return max(either, key=lambda c: (c.isupper() == begins, c))
+
+    def _common(self, classes: tuple[int, ...]) -> tuple[str | None, str]:
+        """What some classes of characters come to: a fixed character, or the forms of one letter."""
+        if classes not in self._known:
+            chars = "".join(self._machine.classes[index] for index in classes)
+            self._known[classes] = _one_of(chars)
+        return self._known[classes]
 
     def _without_space(self, tail: str, state: int, text: str, begin: int) -> tuple[str, int]:
         """Without a last space: tokens begin with theirs."""
         bare = tail.rstrip(" ")
         if bare == tail:
             return tail, state
-        before = self._machine.run(bare, begin)
-        assert before is not None
-        return bare, before
+        return bare, self._after(bare, begin)
 
     def stops(self) -> list[bool]:
         """Of each state whether the model may end its turn there: at an end, or where something fixed comes next."""
-        return [final or bool(self.forced("x", state)[0]) for state, final in enumerate(self._machine.final)]
+        return [final or self._has_next(state) for state, final in enumerate(self._machine.final)]
+
+    def _has_next(self, state: int) -> bool:
+        """Whether the fixed continuation of a text has more than white space that words begin with anyway."""
+        state = self._spaced("x", state) or state
+        while not self._machine.final[state]:
+            chosen = self._choice("x", state)
+            if chosen != " ":
+                return chosen is not None
+            state = self._after(chosen, state)
+        return False
 
     def closable(self) -> list[bool]:
         """Of each state whether its fixed continuation is all that the answer lacks."""
