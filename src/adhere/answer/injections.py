@@ -3,7 +3,11 @@
 Two strengths. A *strong* flag is wording with no business in a passage: it revokes instructions, speaks to the model,
 forges a turn of the conversation, asks for the prompt, or hides characters. A *weak* flag is a sentence that asks or
 commands, as planted questions do (Li et al. 2023, arXiv 2308.10819) and as honest texts (a FAQ, a recipe) do too; so a
-weak flag is a reason to look, and a strong one to distrust. `benchmarks/injections.py` measures both.
+weak flag is a reason to look, and a strong one to distrust.
+
+Measured on rows that the rules were not written with (`benchmarks/injections.py`): of honest passages 0.5 % (SQuAD,
+n=200) and 2.0 % (FollowRAG, n=300) have a flag, 0.5 % and 0 % a strong one. Of planted questions 100 % have a flag
+(n=200) and 98 % a strong one if they begin with "Question:"; of planted Self-Instruct tasks 86 % (n=115) have a flag.
 
 Not covered: orders in other languages than English (but for hidden characters and forged turns), in images, or encoded.
 """
@@ -53,7 +57,9 @@ _SAID = (
     r"\b(?:said|told|asked|above|before|previous(?:ly)?|so far|below|next)"
 )
 _REVOKE = (
-    r"(?:ignor(?:e|ing)|disregard(?:ing)?|forget(?:ting)?|overrid(?:e|ing)|overlook|neglect|skip|drop|discard|bypass)"
+    r"(?:ignor(?:e|ing)|disregard(?:ing)?|forget(?:ting)?|overrid(?:e|ing)|overlook|neglect|skip|drop|discard|bypass"
+    r"|retract|scratch|cancel|undo|erase|abandon|withdraw|dismiss|revoke|nullify|void|scrap|set aside|never mind"
+    r"|pay no attention to|(?:do not|don['\u2019]t|stop) (?:follow|obey|answer)(?:ing)?)"
 )
 _MODEL = r"(?:assistant|chatbot|language model|AI(?:[ \t]+(?:model|agent|system|assistant))?|LLM|DAN)"
 _SAY = r"(?:answer|write|tell|say|output|print|respond|reply)"
@@ -63,6 +69,15 @@ _STRONG: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
     (kind, reason, re.compile(pattern, re.I | re.M))
     for kind, reason, pattern in (
         ("override", "revokes what was asked", rf"\b{_REVOKE}\b{_GAP}(?:{_ORDERS}|{_SAID})\b"),
+        (
+            "override",
+            "declares what was asked void",
+            rf"\b(?:previous|prior|earlier|above|original|user['\u2019]s)[ \t]+{_ORDERS}[ \t]+"
+            rf"(?:is|are|was|were)[ \t]+{_ANY_WORDS}"
+            r"(?:invalid|void|wrong|obsolete|outdated|cancell?ed|superseded|an? (?:test|example|mistake))\b"
+            rf"|\b{_ORDERS}[ \t]+(?:that[ \t]+)?(?:I|you)[ \t]+{_ANY_WORDS}"
+            r"(?:said|gave|mentioned|told|provided|were given|received)\b",
+        ),
         (
             "override",
             "puts other orders in place of the user's",
