@@ -49,7 +49,7 @@ def test_a_good_answer_is_given_as_it_is() -> None:
 def test_a_poor_answer_is_declined_and_the_text_says_so() -> None:
     found = answered(Selective(echo(), Length(), threshold=3), "one two")
     assert found.finish_reason == "declined"
-    assert "2.00 of 3.00 needed" in found.text
+    assert "graded 2.00, needed 3.00" in found.text
     assert "one two" not in found.text
     assert found.trace[0]["text"] == "one two"
     assert found.trace[1] == {"step": "decline", "value": 2.0, "threshold": 3}
@@ -59,7 +59,7 @@ def test_a_poor_answer_is_declined_and_the_text_says_so() -> None:
 def test_an_answer_that_cannot_be_graded_is_declined() -> None:
     found = answered(Selective(echo(), Length(), threshold=-5), "")
     assert found.finish_reason == "declined"
-    assert "could not be graded" in found.text
+    assert "has no grade" in found.text
 
 
 def test_a_coverage_becomes_a_threshold_by_the_calibration_grades() -> None:

@@ -68,7 +68,9 @@ class Selective(Strategy):
         if score.value is not None and score.value >= self.lowest:
             return answer
         trace.add("decline", value=score.value, threshold=self.lowest)
-        grade = "it could not be graded" if score.value is None else f"{score.value:.2f} of {self.lowest:.2f} needed"
+        grade = (
+            "it could not be graded" if score.value is None else f"graded {score.value:.2f}, needed {self.lowest:.2f}"
+        )
         return msgspec.structs.replace(answer, text=SAID.format(why=grade), finish_reason=DECLINED, logprobs=None)
 
 
@@ -121,13 +123,9 @@ def _lowest(scorer: Scorer, threshold: float | None, coverage: float | None) -> 
     if threshold is not None:
         return threshold
     grades: Sequence[float] = getattr(scorer, "calibration", ())
-    return threshold_for_coverage(_enough(grades, scorer), coverage or 0.0)
-
-
-def _enough(grades: Sequence[float], scorer: Scorer) -> Sequence[float]:
     if not grades:
         raise UsageError(
             f"{scorer!r} has no calibration grades to find the threshold of a coverage in",
             hint="Give a threshold, or calibrate the judge (adhere.train.self_j.calibrate)",
         )
-    return grades
+    return threshold_for_coverage(grades, coverage or 0.0)
