@@ -31,7 +31,7 @@ from adhere.score.grounding import CHANCE, abstains, abstention_f1, chair, cider
 from adhere.score.statistics import bootstrap_mean, compare
 
 # scale: (shots, tests of each axis and seed, pool, shots of the classifier)
-SIZES = {"smoke": ((0, 2), (2, 2, 2, 2), 6, 4), "small": ((0, 2, 4), (10, 12, 6, 8), 12, 8),
+SIZES = {"smoke": ((0, 2), (2, 2, 2, 2), 6, 4), "small": ((0, 2, 4), (8, 12, 4, 6), 12, 8),
          "medium": ((0, 2, 4, 8), (100, 100, 100, 100), 200, 32),
          "full": ((0, 4, 8, 16, 32), (500, 500, 500, 500), 2048, 32)}  # fmt: skip
 SEEDS = (0, 1, 2)
