@@ -59,7 +59,7 @@ def test_a_poor_answer_is_declined_and_the_text_says_so() -> None:
 def test_an_answer_that_cannot_be_graded_is_declined() -> None:
     found = answered(Selective(echo(), Length(), threshold=-5), "")
     assert found.finish_reason == "declined"
-    assert "has no grade" in found.text
+    assert "could not be graded" in found.text
 
 
 def test_a_coverage_becomes_a_threshold_by_the_calibration_grades() -> None:
