@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 
 from adhere.answer.base import Strategy, Trace, draw, retold
 from adhere.answer.product_of_experts import merged
@@ -35,6 +36,7 @@ MORE = Template.of("adhere.answer", "length_more")
 ROUNDS = 4
 TOKENS_PER_WORD = 2.0  # a generous budget, so that it is the words that end the answer
 MARGIN = 24  # tokens
+MARKS = (".", "!", "?", '"', ")", "”", "。", "！", "？")
 _WORD = re.compile(r"\w+")
 
 
@@ -82,9 +84,8 @@ class LengthControl(Strategy):
 
     def _budget(self, words: int) -> int:
         """Tokens for so many words; what a strategy around this one allows at most."""
-        return max(
-            1, min(round(words * TOKENS_PER_WORD) + MARGIN, context.current().overrides.get("max_tokens", 1 << 30))
-        )
+        wanted = round(words * TOKENS_PER_WORD) + MARGIN
+        return max(1, min(wanted, context.current().overrides.get("max_tokens", wanted)))
 
     async def _by_rules(self, instruction: Instruction) -> Response:
         rules = merged(words=self.bounds)
@@ -104,7 +105,6 @@ class LengthControl(Strategy):
             trace.add("draft", text=whole)
             if word_count(whole) == word_count(text):
                 break  # it has nothing more to say
-            # A cut-off end is no sentence: it may be needed to reach the least, but is not built upon.
             text = trimmed(whole, self.words, most)
             if word_count(text) >= least:
                 break
@@ -119,12 +119,16 @@ def joined(text: str, more: str) -> str:
 def trimmed(text: str, words: int, most: int) -> str:
     """The beginning of a text that ends with a sentence and has about so many words, never more than `most`.
 
-    Where no sentence ends before `most` words, it is cut after them.
+    Where no sentence ends before that, it is cut after `most` words.
     """
     text = text.strip()
-    ends = [end for _, end in sentence_spans(text)]
-    fitting = [end for end in ends if 0 < word_count(text[:end]) <= most]
+    starts = [m.start() for m in _WORD.finditer(text)]
+    if len(starts) <= most and text.endswith(MARKS):
+        return text
+    counts = {end: bisect_left(starts, end) for _, end in sentence_spans(text)}
+    fitting = {end: n for end, n in counts.items() if 0 < n <= most}
     if not fitting:
-        found = list(_WORD.finditer(text))
-        return text if len(found) <= most else text[: found[most - 1].end()]
-    return text[: min(fitting, key=lambda end: abs(word_count(text[:end]) - words))].rstrip()
+        return text if len(starts) <= most else text[: starts[most]].rstrip()
+    # What the limit of tokens cut off counts as a sentence too; one with its full stop is better.
+    ends = {end: n for end, n in fitting.items() if text[:end].endswith(MARKS)} or fitting
+    return text[: min(ends, key=lambda end: abs(ends[end] - words))].rstrip()
