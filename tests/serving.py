@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -21,10 +22,12 @@ __all__ = ["ask", "running"]
 
 
 @contextmanager
-def running(*models: str | Model, strategies: Sequence[str] = (), **settings: Any) -> Iterator[str]:
+def running(
+    *models: str | Model, strategies: Sequence[str] = (), prompt: Path | None = None, **settings: Any
+) -> Iterator[str]:
     """Serve models, by name or ready-made, and give the address, which ends in /v1."""
     made = [load(m, store=None, sampling=model_sampling()) if isinstance(m, str) else m for m in models]
-    app = build_app(gather(made, strategies), Settings(**settings))
+    app = build_app(gather(made, strategies, prompt), Settings(**settings))
     socket = bound("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)

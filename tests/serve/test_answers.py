@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -238,6 +239,28 @@ def test_documents_are_fenced_by_rank_and_flagged(url: str) -> None:
     assert said.index("The Nile is long.") < said.index("HACKED") < said.index("How long?")
     assert {f["document"] for f in body["adhere"]["flags"]} == {1}
     assert body["adhere"]["flags"][0]["strength"] == "strong"
+
+
+def test_a_prompt_program_goes_around_every_model(tmp_path: Path) -> None:
+    from adhere.answer.prompt_program import PromptProgram
+
+    file = PromptProgram(instruction="Answer with the opposite.").save(tmp_path / "prompt.json")
+    with running("echo", strategies=["best_of_n(n=2)"], prompt=file) as url:
+        for model in ("echo", "echo+best_of_n(n=2)"):
+            said = answer(url, ask("hot", model))["choices"][0]["message"]["content"]
+            assert "Answer with the opposite." in said and said.endswith("hot")
+
+
+def test_while_a_strategy_works_comments_keep_the_stream_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Echo):
+        async def generate(self, request: Request) -> Response:
+            await asyncio.sleep(0.5)
+            return await super().generate(request)
+
+    monkeypatch.setattr("adhere.serve.stream.KEEP_ALIVE_SECONDS", 0.1)
+    with running(Model(Slow()), strategies=["best_of_n(n=2)"]) as url:
+        got = post(url, ask("x", "echo+best_of_n(n=2)", stream=True))
+    assert got.text.startswith(": keep-alive\n\n") and got.text.endswith("data: [DONE]\n\n")
 
 
 def test_embeddings_come_as_floats_and_as_base64() -> None:

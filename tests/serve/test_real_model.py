@@ -17,6 +17,7 @@ import pytest
 
 from adhere.models.llamacpp import LlamaCpp
 from adhere.models.model import Model
+from adhere.models.openai_http import OpenAIEndpoint
 from serving import ask, running
 
 pytestmark = pytest.mark.weights
@@ -109,6 +110,32 @@ def test_a_time_out_stops_the_engine_too(engine: LlamaCpp) -> None:
         assert got.status_code == 504 and got.json()["error"]["code"] == "timeout"
         streamed = httpx2.post(f"{url}/chat/completions", json=body | {"stream": True}, timeout=60)
         assert streamed.status_code == 504 or '"code":"timeout"' in streamed.text.split("\n\n")[-2]
+
+
+def test_llama_cpps_own_server_behind_ours_streams_and_its_silent_echo_is_refused(smollm2: Path) -> None:
+    import xllamacpp
+
+    settings = xllamacpp.CommonParams()
+    settings.model.path = str(smollm2)
+    settings.n_parallel, settings.n_ctx = 2, 2048
+    settings.verbosity, settings.fit_params, settings.cache_ram_mib, settings.ui = -1, False, 0, False
+    settings.api_keys = ["sk-real"]
+    upstream = xllamacpp.Server(settings)
+    address = f"{upstream.listening_address}/v1"
+    name = asyncio.run(OpenAIEndpoint("", address, api_key="sk-real").models())[0]
+    with running(Model(OpenAIEndpoint(name, address, api_key="sk-real"))) as url:
+        model = httpx2.get(f"{url}/models").json()["data"][0]["id"]
+        body = ask("Name a river.", model, max_tokens=8, temperature=0)
+        whole = httpx2.post(f"{url}/chat/completions", json=body | {"constraints": "no commas"}, timeout=60).json()
+        assert whole["adhere"]["verdicts"] and whole["usage"]["completion_tokens"] <= 8
+        lines = httpx2.post(f"{url}/chat/completions", json=body | {"stream": True}, timeout=60).text.split("\n\n")
+        chunks = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+        pieces = [c["choices"][0]["delta"].get("content") or "" for c in chunks if c["choices"]]
+        assert "".join(pieces) == whole["choices"][0]["message"]["content"] and lines[-2] == "data: [DONE]"
+        echo = {"model": model, "prompt": "The capital of France is", "echo": True, "logprobs": 1, "max_tokens": 1}
+        refused = httpx2.post(f"{url}/completions", json=echo, timeout=60)
+        assert refused.status_code == 400 and "does not do it" in refused.json()["error"]["message"]
+    del upstream
 
 
 def test_the_command_serves_prints_how_to_ask_and_finishes_what_it_has_begun(smollm2: Path, tmp_path: Path) -> None:

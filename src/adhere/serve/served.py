@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from adhere.engine.patience import Patience
 from adhere.errors import UsageError, did_you_mean
 from adhere.models.model import Model
 from adhere.models.openai_http import OpenAIEndpoint
@@ -17,6 +18,8 @@ from adhere.serve.errors import ApiError
 
 __all__ = ["Catalog", "Served", "gather"]
 
+# Somebody waits: a server that asks for a long pause is an error now, not an answer in a quarter of an hour.
+IMPATIENT = Patience(attempts=3, longest_wait=4.0, longest_pause=10.0)
 EMBEDDER = "minilm"  # offered beside the models that were asked for; loaded when it is first used
 
 
@@ -108,6 +111,8 @@ def gather(models: Sequence[Model], strategies: Sequence[str] = (), prompt: Path
     """
     served: list[Served] = []
     for model in models:
+        if isinstance(model.backend, OpenAIEndpoint):
+            model.patience = IMPATIENT
         plain = Model(model.backend, sampling=model.sampling, patience=model.patience, chat=False)
         inner: Answerer = model
         if prompt is not None:
