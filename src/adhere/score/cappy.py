@@ -11,6 +11,7 @@ What differs: greedy decoding stands where the paper has a beam of 4, since no e
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -87,9 +88,10 @@ def prompt_text(instruction: Instruction) -> str:
     return "\n".join(message.text for message in instruction.messages)
 
 
-async def candidates(generator: Answerer, instruction: Instruction, n: int) -> list[tuple[str, Response]]:
-    """`n` answers with the names of their decodings: a greedy one, then the ways to draw in turn. Failed ones are left
-    out.
+async def candidates(
+    generator: Answerer, instruction: Instruction, n: int, decodings: Mapping[str, dict[str, Any]] = DECODINGS
+) -> list[tuple[str, Response]]:
+    """`n` answers with the names of their decodings: the first once, then the others in turn; failed ones are left out.
 
     They come one after the other, so that an engine which keeps prompts reads this one's once; several instructions
     side by side keep it busy. Their log-probabilities come along where the model gives them, for self-scoring.
@@ -99,13 +101,13 @@ async def candidates(generator: Answerer, instruction: Instruction, n: int) -> l
     """
     info = base_model(generator).info
     extra = {"top_logprobs": 0} if "token_logprobs" in info.capabilities else {}
-    first, *others = DECODINGS
+    first, *others = decodings
     made: list[tuple[str, Response]] = []
     failed: ModelError | None = None
     for index in range(n):
         name = others[(index - 1) % len(others)] if index else first
         try:
-            with context.drawing(index, **DECODINGS[name], **extra):
+            with context.drawing(index, **decodings[name], **extra):
                 made.append((name, await generator.answer(instruction)))
         except ModelError as error:
             failed = failed or error
