@@ -258,7 +258,7 @@ class AutoCoT(Strategy):
         if self.select == "retrieve":
             return nearest[: self.k][::-1]  # the most alike last, next to the question
         own = (await self._groups.get()).of(nearest[0])
-        return self._drawn([at for at in own if at in set(open_to)], question)
+        return self._drawn([at for at in own if self._questions[at] != question], question)
 
     def _drawn(self, open_to: Sequence[int], question: str) -> list[int]:
         rng = random.Random(derive("auto_cot", self.seed, context.current().seed, question))
