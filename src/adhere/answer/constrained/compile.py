@@ -49,7 +49,9 @@ class Plan(NamedTuple):
     schema: dict[str, Any] | None = None
 
 
-def plan_of(instruction: Instruction, constraints: Sequence[Constraint], limit: int = LIMIT) -> Plan:
+def plan_of(
+    instruction: Instruction, constraints: Sequence[Constraint], *, tokens: int | None = None, limit: int = LIMIT
+) -> Plan:
     """Compile the constraints of an instruction.
 
     The alphabet follows the scripts of the instruction's text and of the constraints' phrases.
@@ -57,6 +59,7 @@ def plan_of(instruction: Instruction, constraints: Sequence[Constraint], limit: 
     Args:
         instruction: What is asked.
         constraints: In order of importance: of two that contradict each other the first is compiled.
+        tokens: The limit that the answer has to fit into; what cannot is left.
         limit: States that the engine's grammars may have.
 
     Raises:
@@ -65,7 +68,7 @@ def plan_of(instruction: Instruction, constraints: Sequence[Constraint], limit: 
     texts = [m.text for m in instruction.messages]
     phrases = [text for constraint in constraints for text in _texts(constraint.args)]
     chars = alphabet([*texts, *phrases], phrases)
-    return _planned(chars, tuple(encode(c) for c in constraints), limit)
+    return _planned(chars, tuple(encode(c) for c in constraints), tokens, limit)
 
 
 def _texts(value: Any) -> Iterable[str]:
@@ -77,7 +80,7 @@ def _texts(value: Any) -> Iterable[str]:
 
 
 @lru_cache(maxsize=64)
-def _planned(chars: str, encoded: tuple[bytes, ...], limit: int) -> Plan:
+def _planned(chars: str, encoded: tuple[bytes, ...], tokens: int | None, limit: int) -> Plan:
     constraints = [decode(c, Constraint) for c in encoded]
     left: dict[int, str] = {}
     for first, second in contradictions(constraints):
@@ -86,7 +89,7 @@ def _planned(chars: str, encoded: tuple[bytes, ...], limit: int) -> Plan:
     schema = next((c.args["schema"] for c in constraints if c.kind == "json" and c.args.get("schema")), None)
     if schema is not None:
         return _by_schema(constraints, left, schema)
-    context = Context(tuple(c.kind for i, c in enumerate(constraints) if i not in left))
+    context = Context(tuple(c.kind for i, c in enumerate(constraints) if i not in left), tokens)
     ways: dict[int, list[Way]] = {}
     partly: dict[int, str] = {}
     for i, constraint in enumerate(constraints):

@@ -23,7 +23,7 @@ from adhere.engine import context
 from adhere.models.model import Model
 from adhere.records import Instruction, Message, Response
 
-__all__ = ["led", "whole"]
+__all__ = ["led", "token_limit", "whole"]
 
 STRETCHES = 32  # calls an answer; a list of thirty items takes as many
 # In English some four characters are a token. Where a short completion has to fit, it may have two a token; a phrase
@@ -50,7 +50,7 @@ async def led(strategy: Strategy, machine: Machine, instruction: Instruction) ->
     """Stretch by stretch, as the module says. `finish_reason` is "length" where the limit cut in."""
     tails, free = _prepared(machine)
     base = base_model(strategy)
-    limit = msgspec.structs.replace(base.sampling, **context.current().overrides).max_tokens
+    limit = token_limit(strategy)
     text, state = tails.opening()
     reserve = tails.reserve(state, limit)
     used, given, cut = 0, len(text), False
@@ -80,6 +80,11 @@ async def led(strategy: Strategy, machine: Machine, instruction: Instruction) ->
         if machine.final[state] and not tails.goes_on(state):
             break
     return msgspec.structs.replace(response, text=text, finish_reason="length" if cut else "stop")
+
+
+def token_limit(strategy: Strategy) -> int:
+    """The limit in force, which strategies outside may have changed."""
+    return msgspec.structs.replace(base_model(strategy).sampling, **context.current().overrides).max_tokens
 
 
 @lru_cache(maxsize=64)

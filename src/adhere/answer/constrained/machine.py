@@ -17,7 +17,7 @@ __all__ = ["LIMIT", "Empty", "Machine", "Piece", "TooLarge", "universe"]
 
 S = TypeVar("S")
 L = TypeVar("L")
-LIMIT = 24_000  # states: llama.cpp reads so many rules in 0.5 s, and is no slower a token for them
+LIMIT = 20_000  # states: llama.cpp reads so many rules in 0.5 s, and is no slower a token for them
 
 _NONE = -1
 
@@ -113,7 +113,7 @@ class Machine:
                         order.append(pair)
                     row[new] = known
             moves.append(row)
-            if len(order) > 4 * limit:  # before trimming; most of them may yet fall away
+            if len(order) > 2 * limit:  # before trimming; most of them may yet fall away
                 raise TooLarge
         final = [self.final[mine] and piece.accepts(its) for mine, its in order]
         return _trimmed(classes, moves, final, limit)

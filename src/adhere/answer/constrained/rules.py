@@ -37,14 +37,23 @@ Way = tuple[Piece[Any, Any], ...]
 MOST_WORDS = 800  # answers of local models are not longer, nor does the grammar get smaller
 
 
+TOKENS_A_WORD = 4 / 3  # in English, punctuation included
+
+
 class Cannot(Exception):
     """A rule's way of saying why it has no way."""
 
 
 class Context(NamedTuple):
-    """What a rule may want to know of the others: their kinds."""
+    """What a rule may want to know beside its arguments.
+
+    Attributes:
+        kinds: Of all constraints.
+        tokens: The limit that the answer has to fit into; None for no limit.
+    """
 
     kinds: tuple[str, ...]
+    tokens: int | None = None
 
 
 Rule = Callable[[dict[str, Any], Context], list[Way]]
@@ -74,6 +83,8 @@ def _same_but_for_case(text: str, variant: str) -> bool:
 def _words(wanted: Range, counted: WordsAs, context: Context) -> list[Way]:
     if max(wanted.low, wanted.high or 0) > MOST_WORDS:
         raise Cannot(f"it counts beyond {MOST_WORDS} words")
+    if context.tokens is not None and wanted.low * TOKENS_A_WORD > context.tokens:
+        raise Cannot(f"{wanted.low} words do not fit into {context.tokens} tokens")
     if wanted.high is None:
         return [(Words(wanted, "sure"),)]
     if sum(kind in WORD_KINDS for kind in context.kinds) > 1 and counted != "split":

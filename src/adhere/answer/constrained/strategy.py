@@ -8,12 +8,13 @@ How the model is led through the grammar is in `leading.py`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from adhere.answer.base import Strategy, Trace, base_model, draw
 from adhere.answer.constrained import gbnf
 from adhere.answer.constrained.compile import Plan, contradictions, plan_of
-from adhere.answer.constrained.leading import led, whole
+from adhere.answer.constrained.leading import led, token_limit, whole
 from adhere.answer.constrained.machine import LIMIT
 from adhere.constraints.base import build
 from adhere.errors import UsageError
@@ -53,7 +54,9 @@ class Constrained(Strategy):
         wanted = constraints_of(instruction)
         self._name_contradictions(wanted, trace)
         info = base_model(self).info
-        plan = plan_of(instruction, wanted, STATES.get(info.engine, LIMIT))
+        # Seconds for the largest, in which the calls for other instructions should go on.
+        size = STATES.get(info.engine, LIMIT)
+        plan = await asyncio.to_thread(plan_of, instruction, wanted, tokens=token_limit(self), limit=size)
         step = {"compiled": [told(c) for c in plan.compiled], "left": [f"{told(c)}: {why}" for c, why in plan.left]}
         if not plan.compiled:
             trace.add("constrain", **step, grammar="")
