@@ -26,24 +26,28 @@ def usable_cores() -> int:
 
 
 def idle_cores(seconds: float = SAMPLE_SECONDS) -> float:
-    """Cores' worth of idle time of the whole machine, sampled; all of them where /proc does not tell."""
-    before = _cpu_times()
+    """Cores' worth of idle time of the whole machine, sampled; all of them where /proc does not tell.
+
+    What processes of lower priority take (`nice`) counts as idle for one that is not nice itself: they give way.
+    """
+    polite = os.getpriority(os.PRIO_PROCESS, 0) > 0
+    before = _cpu_times(polite)
     if before is None:
         return float(os.cpu_count() or 1)
     time.sleep(seconds)
-    after = _cpu_times() or before
+    after = _cpu_times(polite) or before
     total = after[1] - before[1]
     return (os.cpu_count() or 1) * (after[0] - before[0]) / total if total > 0 else 0.0
 
 
-def _cpu_times() -> tuple[int, int] | None:
-    """Idle and total ticks of all cores since boot."""
+def _cpu_times(polite: bool) -> tuple[int, int] | None:
+    """Idle and total ticks of all cores since boot; niced ones are idle to who is not polite."""
     try:
         line = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
     except OSError:
         return None
     ticks = [int(field) for field in line[:8]]
-    return ticks[3] + ticks[4], sum(ticks)
+    return ticks[3] + ticks[4] + (0 if polite else ticks[1]), sum(ticks)
 
 
 def pick_threads() -> int:
