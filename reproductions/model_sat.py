@@ -4,6 +4,7 @@
    questions a task; also with every fifth task held out of test and training. (b) AlpacaEval: ten mid-size models, 20
    clusters of 200 instructions as the aptitude test, 300 to train on, 305 to test; then ten OTHER models that join by
    their test alone; and the same with records flattened to their mean.
+   Five splits; intervals are by instruction.
 2. A live zoo: the model and a calculator; a tool for words joins by its test alone.
 3. A language model that reads the record as text: how much the order of its groups changes the score.
 """
@@ -32,20 +33,21 @@ from adhere.score.statistics import bootstrap_mean
 
 
 class Size(NamedTuple):
-    """BBH items a task, AlpacaEval items (test, train, aptitude), live questions a group, part 3's texts and orders."""
+    """BBH items a task, AlpacaEval items (test, train, aptitude), live questions a group, part 3's, splits."""
 
     task: int
     alpaca: tuple[int, int, int]
     live: int
     texts: int
     orders: int
+    splits: int
 
 
 SIZES = {
-    "smoke": Size(24, (12, 30, 40), 3, 1, 2),
-    "small": Size(80, (305, 300, 200), 8, 6, 6),
-    "medium": Size(250, (305, 300, 200), 20, 30, 12),
-    "full": Size(250, (305, 300, 200), 20, 200, 12),
+    "smoke": Size(24, (12, 30, 40), 3, 1, 2, 1),
+    "small": Size(250, (305, 300, 200), 8, 6, 6, 5),
+    "medium": Size(250, (305, 300, 200), 20, 30, 12, 20),
+    "full": Size(250, (305, 300, 200), 20, 200, 12, 20),
 }
 BBH = DataFile("instruct-eval/bbh.jsonl", "0b7fb4ae34bc8753d1bd4e135df619115f721f1cc0147d61ed5432bbb55b321b")
 DIRECT_VS_COT = DataFile(
@@ -101,21 +103,19 @@ async def fitted(train: Recorded, known: dict[str, Capability], bank: Bank, embe
     return await CapabilityRouter.train(outcomes, train.rows, known, bank, embedder)
 
 
-async def compared(router: CapabilityRouter, train: Recorded, test: Recorded, embedder: Model) -> dict[str, Any]:
-    """The router beside its baselines on the test items, paired."""
+async def compared(router: CapabilityRouter, train: Recorded, test: Recorded, embedder: Model) -> dict[str, np.ndarray]:
+    """What the router and its baselines get on each test item."""
     places = await embedder.embed([r.prompt for r in test.rows])
     known = await embedder.embed([r.prompt for r in train.rows])
-    order = [list(router.candidates).index(name) for name in test.names]
-    chosen = router.expected(places)[:, order].argmax(axis=1)
+    chosen = router.choices(places, test.names)
     found = arms(train.scores, test.scores, chosen, neighbours(places, known, train.scores))
-    found["router minus best single"] = found["router"] - found["best single"]
-    return {arm: rate(values) for arm, values in found.items()}
+    return found | {"router minus best single": found["router"] - found["best single"]}
 
 
-def rate(values: np.ndarray) -> dict[str, float]:
-    """A mean with its 95% bootstrap interval by item."""
-    found = bootstrap_mean(values)
-    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
+def rates(found: dict[str, np.ndarray], clusters: list[str] | None = None) -> dict[str, dict[str, float]]:
+    """Means with 95% bootstrap intervals by item."""
+    made = {arm: bootstrap_mean(values, clusters) for arm, values in found.items()}
+    return {arm: {"value": r.value, "low": r.low, "high": r.high, "n": r.clusters} for arm, r in made.items()}
 
 
 async def bbh(size: Size, embedder: Model) -> dict[str, Any]:
@@ -145,12 +145,13 @@ async def bbh(size: Size, embedder: Model) -> dict[str, Any]:
         router = await fitted(train, known, bank, embedder)
         tested = [i for i in parts["test"] if name == "all tasks" or owner[i] in held]
         test = problem.part(tested)
-        found[name] = await compared(router, train, test, embedder)
+        values = await compared(router, train, test, embedder)
         if name == "all tasks":
             seen = parts["quiz"] + parts["train"]
             best = {t: problem.scores[[i for i in seen if owner[i] == t]].mean(0).argmax() for t in tasks}
-            found[name]["best per task"] = rate(np.array([problem.scores[i, best[owner[i]]] for i in tested]))
+            values["best per task"] = np.array([problem.scores[i, best[owner[i]]] for i in tested])
             found["records"] = known
+        found[name] = rates(values)
     return found
 
 
@@ -162,26 +163,30 @@ async def alpaca(size: Size, embedder: Model) -> dict[str, Any]:
     texts = [r["instruction"] for r in lines(ASKED)]
     wins = {m: np.array(v["preference"], float) for m, v in fixture["models"].items() if m not in fixture["gamed"]}
     middle = sorted((m for m in wins if 0.025 < np.nanmean(wins[m]) < 0.08), key=lambda m: np.nanmean(wins[m]))[-20:]
-    order = np.random.default_rng(0).permutation(len(texts))
-    n_test, n_train, n_quiz = size.alpaca
-    test, train, quiz = np.split(order[: n_test + n_train + n_quiz], [n_test, n_test + n_train])
     rows = items(texts, "alpaca")
-    places = await embedder.embed([rows[i].prompt for i in quiz])
-    centres, label = kmeans2(places.astype(float), min(CLUSTERS, n_quiz // 5), seed=0, minit="++")
-    groups, questions = {}, {}
-    for k in sorted(set(label.tolist())):
-        own = np.flatnonzero(label == k)
-        name = rows[quiz[own[(places[own] @ centres[k]).argmax()]]].prompt[:80]  # the most central one describes it
-        groups[name], questions[name] = quiz[own].tolist(), tuple(rows[i] for i in quiz[own])
-    found = {}
     zoo, unseen = (Recorded(rows, np.stack([wins[m] for m in ms], 1), ms) for ms in (middle[::2], middle[1::2]))
-    for name, flat in (("zoo", False), ("zoo, records flattened to their mean", True)):
-        router = await fitted(zoo.part(train), records(zoo, groups, flat=flat), Bank(questions), embedder)
-        found[name] = await compared(router, zoo.part(train), zoo.part(test), embedder)
-        if not flat:
-            router.candidates = records(unseen, groups)
-            found["unseen zoo"] = await compared(router, unseen.part(train), unseen.part(test), embedder)
-    return found
+    found: dict[str, list[dict[str, np.ndarray]]] = defaultdict(list)
+    tested: list[str] = []
+    n_test, n_train, n_quiz = size.alpaca
+    for split in range(size.splits):
+        order = np.random.default_rng(split).permutation(len(texts))[: n_test + n_train + n_quiz]
+        test, train, quiz = np.split(order, [n_test, n_test + n_train])
+        tested += [rows[i].id for i in test]
+        places = await embedder.embed([rows[i].prompt for i in quiz])
+        centres, label = kmeans2(places.astype(float), min(CLUSTERS, n_quiz // 5), seed=split, minit="++")
+        groups, questions = {}, {}
+        for k in sorted(set(label.tolist())):
+            own = np.flatnonzero(label == k)
+            name = rows[quiz[own[(places[own] @ centres[k]).argmax()]]].prompt[:80]  # the most central one describes it
+            groups[name], questions[name] = quiz[own].tolist(), tuple(rows[i] for i in quiz[own])
+        for name, flat in (("zoo", False), ("zoo, records flattened to their mean", True)):
+            router = await fitted(zoo.part(train), records(zoo, groups, flat=flat), Bank(questions), embedder)
+            found[name].append(await compared(router, zoo.part(train), zoo.part(test), embedder))
+            if not flat:
+                router.candidates = records(unseen, groups)
+                found["unseen zoo"].append(await compared(router, unseen.part(train), unseen.part(test), embedder))
+    joined = {name: {arm: np.concatenate([p[arm] for p in parts]) for arm in parts[0]} for name, parts in found.items()}
+    return {name: rates(values, tested) for name, values in joined.items()}
 
 
 def lines(file: DataFile) -> list[dict[str, Any]]:
@@ -235,10 +240,10 @@ async def live(size: Size, name: str, embedder: Model) -> dict[str, Any]:
 
     two, three = list(zoo)[:2], list(zoo)
     router = await fitted(recorded(train, two), {c: known[c] for c in two}, bank, embedder)
-    found = {"model and calculator": await compared(router, recorded(train, two), recorded(test, two), embedder)}
+    before = await compared(router, recorded(train, two), recorded(test, two), embedder)
     router.add(known["words"])
-    found["the tool for words joined"] = await compared(router, recorded(train, three), recorded(test, three), embedder)
-    return found
+    after = await compared(router, recorded(train, three), recorded(test, three), embedder)
+    return {"model and calculator": rates(before), "the tool for words joined": rates(after)}
 
 
 async def shuffled(size: Size, name: str, known: dict[str, Capability], groups: int = 8) -> dict[str, float]:
@@ -282,7 +287,7 @@ def run(scale: str, model: str) -> dict[str, Any]:
         "headline": "router minus best single, points: "
         + "; ".join(f"{name} {_points(ahead[name])}" for name in list(ahead)[:4]),
         "lines": [
-            *(f"{name:<46} {_arms(rates)}" for name, rates in problems.items()),
+            *(f"{name:<46} {_arms(r)}" for name, r in problems.items()),
             *(f"router minus best single, {name:<40} {_points(a)}" for name, a in ahead.items()),
             *(f"order of the record: {what} {value:.4f}" for what, value in found["order of the record"].items()),
             f"more than noise in: {', '.join(shown) or 'none'}",
@@ -296,5 +301,5 @@ def _points(x: dict[str, float]) -> str:
     return f"{100 * x['value']:+.1f} [{100 * x['low']:+.1f}, {100 * x['high']:+.1f}], n={x['n']}"
 
 
-def _arms(rates: dict[str, dict[str, float]]) -> str:
-    return "  ".join(f"{arm} {100 * r['value']:.1f}" for arm, r in rates.items() if "minus" not in arm)
+def _arms(found: dict[str, dict[str, float]]) -> str:
+    return "  ".join(f"{arm} {100 * r['value']:.1f}" for arm, r in found.items() if "minus" not in arm)

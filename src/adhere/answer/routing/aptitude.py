@@ -189,7 +189,7 @@ def _says(text: str, reference: str) -> bool:
 
 def _constrained(rng: random.Random, cls: type, family: str, number: int) -> Instruction:
     wanted = cls.sample(rng)
-    prompt = f"Write two sentences about {rng.choice(TOPICS)}. {wanted.describe(rng)}"
+    prompt = f"Write a short text about {rng.choice(TOPICS)}. {wanted.describe(rng)}"
     return Instruction(f"{family}-{number}", (Message("user", prompt),), (wanted.to_constraint(),))
 
 

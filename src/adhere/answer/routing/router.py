@@ -137,10 +137,14 @@ class CapabilityRouter:
         records = _records(list(self.candidates.values()), list(self._head.groups))
         return self._head.probabilities(places, records)
 
-    @property
-    def strongest(self) -> str:
-        """The candidate with the best mean in the test: who answers what is far from it."""
-        return max(self.candidates, key=lambda name: self.candidates[name].mean)
+    def choices(self, places: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        """Which of `names` each instruction goes to, by position: the best score, or where it is far the best mean."""
+        import numpy as np
+
+        order = [list(self.candidates).index(name) for name in names]
+        chosen = self.expected(places)[:, order].argmax(axis=1)
+        far = (places @ self._head.centres.T).max(axis=1) < self._head.far
+        return np.where(far, int(np.argmax([self.candidates[name].mean for name in names])), chosen)
 
     def add(self, capability: Capability) -> None:
         """Let a candidate join, or replace its record. Nothing is trained.

@@ -123,7 +123,7 @@ async def held_out(
     places = await embedder.embed([i.prompt for i in tested])
     known = await embedder.embed([i.prompt for i in rest])
     expected = router.expected(places)
-    found = arms(train, test, expected.argmax(axis=1), neighbours(places, known, train))
+    found = arms(train, test, router.choices(places, names), neighbours(places, known, train))
     most = max(costs) or 1.0
     curve = cost_quality(expected, test, costs, [w / most for w in WEIGHTS])
     return {
