@@ -38,12 +38,10 @@ def example(prompt: str, answer: str) -> Example:
 ROWS = [example(f"say {who}", " ".join([who] * n)) for who in ("go", "no", "up", "so") for n in (2, 6)]
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["tied", "untied"])
-def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+def tiny(place: Path, tied: bool) -> Path:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    place = tmp_path_factory.mktemp("tiny")
     vocabulary = {t: i for i, t in enumerate(["<s>", "</s>", *sorted(pre_tokenizers.ByteLevel.alphabet())])}
     tokenizer = Tokenizer(models.BPE(vocabulary, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -54,18 +52,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     config = LlamaConfig(
         vocab_size=258, hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, max_position_embeddings=256, eos_token_id=1, bos_token_id=0,
-        tie_word_embeddings=request.param,
+        tie_word_embeddings=tied,
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(place)
     return place
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["tied", "untied"])
+def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    return tiny(tmp_path_factory.mktemp("tiny"), request.param)
 
 
 def opened(place: Path) -> Model:
     return Model(Torch(place, device="cpu", dtype="float32"), sampling=Sampling(max_tokens=48))
 
 
-def test_a_tuned_model_writes_as_long_as_its_token_says(folder: Path, tmp_path: Path) -> None:
-    fitted = fit(str(folder), ROWS, tmp_path / "tuned", TWO, epochs=150, lr=1e-2, batch=8, micro=8)
+def test_a_tuned_model_writes_as_long_as_its_token_says(tmp_path: Path) -> None:
+    # Untied: with one table for both a model this small needs much longer.
+    untied = tiny(tmp_path / "untied", tied=False)
+    fitted = fit(str(untied), ROWS, tmp_path / "tuned", TWO, epochs=200, lr=4e-3, batch=8, micro=8)
     assert fitted.rows == {"2": 4, "6": 4}
     assert fitted.losses[-1] < fitted.losses[0] / 10
     model = opened(fitted.folder)
