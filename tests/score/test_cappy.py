@@ -117,19 +117,17 @@ def test_a_single_target_is_learnt_from_samples_with_a_warning() -> None:
 
 
 @pytest.fixture(scope="module")
-def fresh():
-    def make() -> SmallScorer:
-        try:
-            return SmallScorer.pretrained()
-        except WeightsError as error:
-            pytest.skip(str(error))
-
-    return make
+def scorer() -> SmallScorer:
+    try:
+        return SmallScorer.pretrained()
+    except WeightsError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
-def scorer(fresh) -> SmallScorer:
-    return fresh()
+def fresh(scorer: SmallScorer):
+    """Makes untrained scorers; training replaces tensors and never changes them, so all may share the first one's."""
+    return lambda: SmallScorer(dict(scorer.tensors), scorer.config, scorer.folder)
 
 
 def test_pairs_are_encoded_as_bert_reads_them(scorer: SmallScorer) -> None:

@@ -109,7 +109,9 @@ async def ranked_best_of_k(
     return curve
 
 
-def at_budget(rows: Sequence[Candidates], *, first_fixed: bool = False, curves: Any = None) -> list[Budget]:
+def at_budget(
+    rows: Sequence[Candidates], *, first_fixed: bool = False, curves: Sequence[Sequence[float]] | None = None
+) -> list[Budget]:
     """The three curves over many instructions.
 
     Args:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Consensus", "Majority"]
 
 Similarity = Literal["rouge_l", "minilm"]
+LONGEST = 4_000  # words of a candidate that are compared: pairs of endless texts would take minutes
 
 
 class _Comparing:
@@ -118,7 +119,7 @@ class Consensus(_Comparing):
 def _overlaps(texts: Sequence[str]) -> np.ndarray:
     import numpy as np
 
-    tokens = [rouge_tokens(text) for text in texts]
+    tokens = [rouge_tokens(text)[:LONGEST] for text in texts]
     alike = np.zeros((len(tokens), len(tokens)))
     for i, one in enumerate(tokens):
         for j in range(i):
