@@ -76,17 +76,19 @@ def test_a_bad_row_is_named_with_its_line(tmp_path: Path, row: object, said: str
 def test_a_broken_task_file_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "task.json"
     path.write_text(content)
-    with pytest.raises(DataError, match="task.json"):
+    with pytest.raises(DataError, match=r"task\.json"):
         read_task(path)
 
 
-def test_an_unknown_task_or_metric_gets_a_suggestion(tmp_path: Path, data_dir: Path, monkeypatch: object) -> None:
-    monkeypatch.setenv("ADHERE_DATA", str(data_dir))  # type: ignore[attr-defined]
+def test_an_unknown_task_or_metric_gets_a_suggestion(
+    tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADHERE_DATA", str(data_dir))
     with pytest.raises(DataError, match="antonyms"):
         read_task("antonym")
     with pytest.raises(UsageError, match="contains"):
         read_task("antonyms", metric="contain")
-    with pytest.raises(DataError, match="no.jsonl"):
+    with pytest.raises(DataError, match=r"no\.jsonl"):
         read_task(tmp_path / "no.jsonl")
 
 
