@@ -88,9 +88,8 @@ class BestOfN(Strategy):
         scores: dict[int, Score] = {}
         compares = hasattr(self.scorer, "rank")
         for wave in _waves(self.n, by_waves=self.early_stop and not compares):
-            for index, answer in zip(
-                wave, await asyncio.gather(*(self._draw(instruction, i) for i in wave)), strict=True
-            ):
+            answers = await asyncio.gather(*(self._draw(instruction, index) for index in wave))
+            for index, answer in zip(wave, answers, strict=True):
                 if isinstance(answer, ModelError):
                     failures[index] = answer
                 else:
@@ -124,9 +123,7 @@ class BestOfN(Strategy):
     ) -> None:
         """Score what has no score yet; equal texts once."""
         known = {candidates[i].text: score for i, score in scores.items()}
-        new = {
-            c.text: c for i, c in sorted(candidates.items(), reverse=True) if i not in scores and c.text not in known
-        }
+        new = {c.text: c for _, c in sorted(candidates.items(), reverse=True) if c.text not in known}
         known |= dict(zip(new, await score_all(self.scorer, instruction, list(new.values())), strict=True))
         scores |= {i: known[c.text] for i, c in candidates.items()}
 
