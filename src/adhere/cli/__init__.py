@@ -27,6 +27,8 @@ COMMANDS = {
     "compare": ("compare", "Two runs, paired: what flipped and whether it is more than noise."),
     "check": ("check", "Check a text against constraints in plain words."),
     "report": ("report", "Write the HTML report of a run again."),
+    "budget": ("budget", "What fewer candidates of a best-of-n run would have given."),
+    "optimize": ("optimize", "Search the instruction or the demonstrations that a task needs."),
     "route": ("route", "Train a router over several models or strategies."),
     "serve": ("serve", "Serve models and strategies to any OpenAI client."),
     "models": ("models", "List, fetch and show models."),
