@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adhere.answer.hierarchy import render_documents, scan
@@ -44,6 +44,7 @@ def test_a_document_can_neither_close_its_fence_nor_open_a_turn() -> None:
     assert "<|im_start|>" not in text and "im_start" in text
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200), st.text(max_size=60))
 def test_whatever_a_document_says_there_is_one_fence_around_it(text: str, title: str) -> None:
     document = Document(text.encode("utf-8", "replace").decode(), title=title.encode("utf-8", "replace").decode())

@@ -29,6 +29,10 @@ _THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 _MARKED_CHOICE = re.compile(r"\(([A-Ea-e])\)|(?<![A-Za-z0-9'])([A-Ea-e])\)|(?<![A-Za-z0-9'.])([A-E])[.:](?![A-Za-z])")
 # "A" before a lower-case word is an article.
 _BARE_CHOICE = re.compile(r"(?<![A-Za-z0-9'.-])(?:([B-E])(?![A-Za-z0-9'-])|(A)(?![A-Za-z0-9'-]|[ \t]+[a-z]))")
+# "Answer: C", "the correct option is C": said without the trigger.
+_NAMED_CHOICE = re.compile(
+    r"\b(?:answer|option|choice)[ \t]*(?:is|[:.=-])?[ \t]*(?:option[ \t]*)?\(?([A-E])(?![A-Za-z0-9'])", re.I
+)
 _FIRST_CHOICE = re.compile(r"[\s\"'*:(]*([A-Ea-e])(?![A-Za-z0-9'])")
 _YES_NO = re.compile(r"(?<![A-Za-z'])(yes|no)(?![A-Za-z'])", re.I)
 _QUOTED = re.compile(r"[\"“']([A-Za-z]+)[\"”']")
@@ -99,7 +103,8 @@ def _choice(text: str, triggered: bool) -> str | None:
     direct = _FIRST_CHOICE.match(text) if triggered else None
     if direct and (direct[1].isupper() or not re.match(r"[ \t]+[a-z]", text[direct.end() :])):
         return direct[1].upper()
-    found = _MARKED_CHOICE.search(text) or _BARE_CHOICE.search(text)
+    named = [] if triggered else [match for match in _NAMED_CHOICE.finditer(text) if match[1].isupper()]
+    found = named[-1] if named else _MARKED_CHOICE.search(text) or _BARE_CHOICE.search(text)
     if found is None:
         found = re.fullmatch(r"\s*([a-e])\s*\.?\s*", text)  # a small "b" and nothing else
     return next(group for group in found.groups() if group).upper() if found else None
