@@ -1,7 +1,7 @@
-"""DeCRIM (Palma Gomez et al. 2024, arXiv 2410.06458): does a model mend what a critic tells it that it missed?
+"""DeCRIM (Ferraz et al. 2024, arXiv 2410.06458): does a model mend what a critic tells it that it missed?
 
 IFEval prompts whose constraints a small model can repair in a short answer (length, keywords, commas, case, bullets,
-title, postscript, end phrase, quotation). First answer greedy, three refinements at temperature 0.7, the best kept. The
+title, postscript, end phrase, quotation). First answer greedy, refinements at temperature 0.7, the best kept. The
 critics: the model itself, one trained on the checkers' verdicts on other prompts, the checkers ("oracle"), and the
 checkers on what rules read out of the prompt. The control of each is the same loop that asks the plain request again
 instead of naming what failed: equal draws, equal stopping, equal choice, so that the difference is what refining adds.
