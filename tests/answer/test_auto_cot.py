@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from adhere.answer import build
-from adhere.answer.auto_cot import AutoCoT, clusters, demonstrations, stream
-from adhere.answer.demonstrations import Chain, Demo, DemoSet, Rules
+from adhere.answer.auto_cot import AutoCoT, clusters, demonstrations, from_chains, stream
+from adhere.answer.demonstrations import Chain, Demo, DemoSet, Rules, read_log
 from adhere.errors import ContextError, DataError, UsageError
 from adhere.models.base import Request
 from adhere.models.fakes import Fake
@@ -212,6 +212,33 @@ def test_a_file_that_is_no_demo_file_is_named(tmp_path: Path, content: str) -> N
     file.write_bytes(content.encode("utf-8", "surrogatepass"))
     with pytest.raises(DataError, match=r"demos\.json"):
         DemoSet.load(file)
+
+
+LOG = """*************************
+{n}st data
+Q: {question}
+A: Let's think step by step. Twice that
+is {answer}.
+Therefore, the answer (arabic numerals) is {answer}.
+pred_mode : {answer}
+GT : {gold}
+"""
+
+
+def test_chains_of_a_log_make_demonstrations_without_a_model(tmp_path: Path) -> None:
+    file = tmp_path / "multiarith.log"
+    blocks = [LOG.format(n=n, question=e.instruction.prompt, answer=4, gold=3 + n % 2) for n, e in enumerate(POOL)]
+    file.write_text("Q: cut off\nA: nothing\n" + "".join(blocks))
+    logged = read_log(file)
+    assert len(logged) == len(POOL)
+    assert logged[0] == (Chain(POOL[0].instruction.prompt, "Twice that\nis 4.", "4"), "3")
+    chains, golds = zip(*logged, strict=True)
+    found = asyncio.run(from_chains(chains, golds, k=2, embedder="tfidf"))
+    assert len(found.demo) == 2
+    assert all(demo.wrong is (demo.gold_ans != "4") for demo in found.demo)
+    file.write_text("Q: cut off\nA: nothing\n")
+    with pytest.raises(DataError, match="no chains"):
+        read_log(file)
 
 
 class Thinker(Fake):

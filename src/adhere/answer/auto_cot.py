@@ -36,7 +36,7 @@ from adhere.registry import register
 from adhere.roles import Answerer
 from adhere.score.extract import KINDS, Kind, after_trigger, extract_answer
 
-__all__ = ["AutoCoT", "Clusters", "Select", "clusters", "demonstrations", "stream"]
+__all__ = ["AutoCoT", "Clusters", "Select", "clusters", "demonstrations", "from_chains", "stream"]
 
 Select = Literal["cluster", "random", "retrieve", "in_cluster"]
 DEMONSTRATIONS = 8  # the paper's k; AQuA and last letters 4, CommonsenseQA 7, StrategyQA 6
@@ -295,7 +295,7 @@ async def stream(
     done: list[Chain] = []
     for start in range(0, len(questions), batch):
         here = questions[start : start + batch]
-        shown = await _from_chains(done, kind, k, rules, seed, embedder) if done else None
+        shown = await _shown_so_far(done, kind, k, rules, seed, embedder) if done else None
         if shown is None:
             chains = await _gathered(lambda q: zero_shot_chain(model, q, kind, form_of(form, model)), here)
         else:
@@ -307,18 +307,34 @@ async def stream(
         done += chains
 
 
-async def _from_chains(
-    done: list[Chain], kind: Kind, k: int, rules: Rules, seed: int, embedder: Embedder | str
-) -> DemoSet | None:
-    """Demonstrations from chains that exist; None where none passes the rules."""
-    texts = [_framed(chain.question) for chain in done]
-    groups = clusters(await embedder_of(embedder, texts).embed(texts), min(k, len(done)), seed)
+async def from_chains(
+    chains: Sequence[Chain],
+    golds: Sequence[str | None],
+    kind: Kind = "number",
+    k: int = DEMONSTRATIONS,
+    rules: Rules = Rules(),  # noqa: B008  frozen
+    seed: int = SEED,
+    embedder: Embedder | str = "minilm",
+) -> DemoSet:
+    """Demonstrations from chains that exist, e.g. those of a log (`demonstrations.read_log`): no model is asked.
+
+    Raises:
+        DataError: if no chain passes the rules.
+    """
+    texts = [_framed(chain.question) for chain in chains]
+    groups = clusters(await embedder_of(embedder, texts).embed(texts), min(k, len(chains)), seed)
 
     async def known(at: int) -> Chain:
-        return done[at]
+        return chains[at]
 
+    return await demonstrations(groups, known, kind, rules, golds)
+
+
+async def _shown_so_far(
+    done: list[Chain], kind: Kind, k: int, rules: Rules, seed: int, embedder: Embedder | str
+) -> DemoSet | None:
     try:
-        return await demonstrations(groups, known, kind, rules, [None] * len(done))
+        return await from_chains(done, [None] * len(done), kind, k, rules, seed, embedder)
     except DataError:
         return None
 

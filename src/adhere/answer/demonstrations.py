@@ -16,13 +16,14 @@ import msgspec
 from adhere.answer.base import ask, base_model
 from adhere.answer.prompt_program import Demonstration, PromptProgram
 from adhere.data.files import replacing
+from adhere.data.jsonl import lines
 from adhere.errors import DataError, UsageError
 from adhere.models.prompts import Template
 from adhere.records import Message, Record
 from adhere.roles import Answerer
 from adhere.score.extract import Kind, extract_answer, normalise
 
-__all__ = ["Chain", "Demo", "DemoSet", "Rules", "zero_shot_chain"]
+__all__ = ["Chain", "Demo", "DemoSet", "Rules", "read_log", "zero_shot_chain"]
 
 THINK = "Let's think step by step."
 CHAIN_TOKENS = 256  # the repository's --max_length_cot
@@ -154,10 +155,10 @@ class Rules:
 
     def failed(self, chain: Chain, kind: Kind) -> str:
         """Which rule the chain breaks first; "" if none."""
-        lines = [line for line in chain.rationale.split("\n") if line.strip()]
+        said = [line for line in chain.rationale.split("\n") if line.strip()]
         if len(chain.question.split()) > self.max_words:
             return f"question of more than {self.max_words} words"
-        if len(lines) > self.max_lines:
+        if len(said) > self.max_lines:
             return f"chain of more than {self.max_lines} lines"
         if not chain.rationale.rstrip().endswith("."):
             return "chain without a full stop at its end"
@@ -176,6 +177,42 @@ def _concludes(chain: Chain) -> bool:
     last = re.split(r"(?<=\.)\s+", chain.rationale.strip())[-1]
     words = f"{last} {' '.join(chain.rationale.split()[-LAST_WORDS:])}"
     return chain.answer in {normalise(number, "number") for number in re.findall(r"-?\$?[\d,.]*\d", words)}
+
+
+def read_log(path: str | Path) -> list[tuple[Chain, str | None]]:
+    """Zero-shot chains with their right answers, from a log of `kojima-takeshi188/zero_shot_cot`.
+
+    Read are the lines "Q: …", "A: …" (the chain may go on over more lines, up to "Therefore, … the answer …"),
+    "pred_mode : …" and "GT : …"; a block ends with the last of them. A block without chain or prediction is skipped.
+
+    Raises:
+        DataError: naming the file, if it cannot be read or has no such block.
+    """
+    found: list[tuple[Chain, str | None]] = []
+    question, answer = "", ""
+    chain: list[str] | None = None
+    open_chain = False
+    for _, raw in lines(path):
+        line = raw.decode("utf-8", "replace")
+        if line.startswith("Q: "):
+            question, answer, chain = line.removeprefix("Q: ").strip(), "", None
+        elif line.startswith("A: ") and chain is None:
+            chain, open_chain = [line.removeprefix("A: ").removeprefix(THINK).strip()], True
+        elif "Therefore" in line and "the answer" in line:
+            open_chain = False
+        elif line.startswith("pred_mode"):
+            answer, open_chain = line.partition(":")[2].strip(), False
+        elif line.startswith("GT :"):
+            if question and chain and answer:
+                found.append(
+                    (Chain(question, "\n".join(chain).strip(), answer), line.partition(":")[2].strip() or None)
+                )
+            question, chain, open_chain = "", None, False
+        elif open_chain and chain is not None:
+            chain.append(line)
+    if not found:
+        raise DataError(f"{path}: no chains in it", hint='Blocks have lines "Q: ", "A: ", "pred_mode : " and "GT : "')
+    return found
 
 
 def _tokens(answerer: Answerer) -> int:
