@@ -51,7 +51,7 @@ class Scale(NamedTuple):
 
 SCALES = {
     "smoke": Scale(24, 2, 1, 8, 1, 3, 5, 2, 8),
-    "small": Scale(160, 10, 2, 64, 3, 8, 24, 10, 20),
+    "small": Scale(120, 10, 2, 48, 3, 6, 18, 10, 16),
     "medium": Scale(400, 10, 3, 400, 3, 15, 60, 20, 64),
     "full": Scale(2000, 20, 3, 2000, 5, 40, 165, 20, 64),
 }

@@ -76,6 +76,8 @@ def writer(*texts: str) -> Any:
         ("The instruction was to add the numbers", False, "Add the numbers"),
         ("Instruction: add the numbers Output: 3", False, "Add the numbers"),
         ("\n\nInput: 3", False, ""),
+        ("follow the instruction: add the numbers", False, "Follow the instruction: add the numbers"),
+        ("add the numbers\nInstruction: again", False, "Add the numbers"),
         ("...\n- sort the words", False, "- sort the words"),
         ("Sort the words. Then you should also", True, "Sort the words."),
         ("sort the words and then", True, "Sort the words and then"),

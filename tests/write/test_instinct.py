@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import adhere
 from adhere.errors import CapabilityError, DataError, UsageError
 from adhere.models.fakes import Echo
 from adhere.models.model import Model
@@ -18,6 +19,7 @@ from adhere.write.instructions.bandits import GaussianProcess, Network, NeuralBa
 from adhere.write.instructions.instinct import ALL_EQUAL, NO_EFFECT, search_soft_prompt
 from adhere.write.instructions.soft_prompts import Domain, SoftPromptProposer
 from adhere.write.instructions.tasks import Pair, Task
+from tiny_llama import save_tiny_llama
 
 torch = pytest.importorskip("torch")
 
@@ -221,22 +223,8 @@ def test_a_writer_that_shows_no_hidden_states_is_told_of_ape() -> None:
 
 @pytest.fixture(scope="module")
 def writer(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A tiny random Llama with a byte tokenizer, as the white box behind a model."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    vocabulary = {t: i for i, t in enumerate(["<s>", "</s>", *sorted(pre_tokenizers.ByteLevel.alphabet())])}
-    inner = Tokenizer(models.BPE(vocabulary, []))
-    inner.pre_tokenizer, inner.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    torch.manual_seed(1)
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-    network = LlamaForCausalLM(LlamaConfig(vocab_size=264, num_key_value_heads=2, eos_token_id=1, **sizes)).eval()
-    model = Model(Echo())
-    model.backend.model = network  # type: ignore[attr-defined]
-    model.backend.tokenizer = PreTrainedTokenizerFast(  # type: ignore[attr-defined]
-        tokenizer_object=inner, bos_token="<s>", eos_token="</s>"
-    )
-    return model
+    """A tiny random Llama in the torch backend."""
+    return adhere.load(str(save_tiny_llama(tmp_path_factory.mktemp("tiny"))), chat=False, store=None)
 
 
 def test_the_domain_is_the_same_for_the_same_seed_and_read_back_from_its_file(writer: Any, tmp_path: Path) -> None:
@@ -313,7 +301,7 @@ def test_a_whole_search_runs_on_a_white_box(writer: Any, tmp_path: Path) -> None
     space = SoftPromptProposer(domain=8, max_tokens=6, folder=tmp_path)
     found = asyncio.run(_search(writer, space))
     assert len(found.steps) <= 6 and found.best.instruction
-    assert found.best.writer == "echo"
+    assert found.best.writer == writer.name
 
 
 async def _search(writer: Any, space: SoftPromptProposer) -> Any:

@@ -37,7 +37,7 @@ def command() -> None:
               help="`thinking`: the instruction opens the answer, as “Let's think step by step.” does.")  # fmt: skip
 @click.option("--proposer", default="mix", show_default=True, help="ape: reference, insert, few_shot, bank, mix.")
 @click.option("--allocator", default="halving", show_default=True, help="ape: full, ucb, halving.")
-@click.option("--candidates", type=click.IntRange(1), default=24, show_default=True, help="ape: drafts to ask for.")
+@click.option("--candidates", type=click.IntRange(1), default=90, show_default=True, help="ape: drafts to ask for.")
 @click.option("--rounds", type=click.IntRange(0), default=0, show_default=True, help="ape: rounds of paraphrasing.")
 @click.option("--domain", type=click.IntRange(2), default=400, show_default=True, help="instinct: soft prompts.")
 @click.option("--scale", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True,

@@ -11,7 +11,7 @@ __all__ = ["Draft", "clean", "distinct", "first_sentence"]
 LONGEST = 600  # characters of an instruction
 QUOTES = "\"'“”‘’«»`*"
 # Where a draft goes on with the prompt's own form instead of ending.
-_OTHER_PART = re.compile(r"\b(?:Input|Output|Instruction|Comment|In other words)\s*:", re.I)
+_OTHER_PART = re.compile(r"\b(?:Input|Output|Comment)\s*:|^\W*(?:Instruction|In other words)\s*:", re.I | re.M)
 _LABEL = re.compile(r"\A\W*(?:The )?(?:lost )?instruction(?: was| is)?(?: to\b|\s*:)\s*", re.I)
 _ENDED = re.compile(r"""(?<=[.!?])["'”’)]*(?:\s|$)""")
 
