@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from adhere.answer.constrained.alphabet import alphabet
 from adhere.answer.constrained.json_shape import Json
 from adhere.answer.constrained.lengths import Characters, Sentences, Words
-from adhere.answer.constrained.lines import Items, Layout
+from adhere.answer.constrained.lines import Divided, Items, Layout, NthParagraph, Paragraphs, Sections
 from adhere.answer.constrained.machine import LIMIT, Empty, Machine, TooLarge, universe
 from adhere.answer.constrained.phrases import Begins, Except, Occurs, OneOf, Only
 from adhere.answer.constrained.rules import PARTLY, RULES, Cannot, Context, Way
@@ -23,6 +23,9 @@ from adhere.constraints.ifeval.base import Both, Fixed
 from adhere.records import Constraint, Instruction, decode, encode
 
 __all__ = ["Left", "Plan", "contradictions", "plan_of"]
+
+
+EVEN = (Divided, Items, NthParagraph, Paragraphs, Sections)  # pieces whose parts share an answer's length
 
 
 class Left(NamedTuple):
@@ -41,12 +44,14 @@ class Plan(NamedTuple):
         compiled: What every answer holds, in the instruction's order.
         left: The rest.
         schema: The JSON schema that the answer has to match, where one was asked for.
+        parts: How many parts of about the same length the answer is to have: list items, paragraphs, sections.
     """
 
     machine: Machine | None
     compiled: tuple[Constraint, ...]
     left: tuple[Left, ...]
     schema: dict[str, Any] | None = None
+    parts: int = 1
 
 
 def plan_of(
@@ -107,7 +112,9 @@ def _planned(chars: str, encoded: tuple[bytes, ...], tokens: int | None, limit: 
     left.update(failed)
     done = [i for i in ways if i not in failed]
     rest = [Left(constraints[i], left[i] if i in left else partly[i]) for i in sorted({*left, *partly})]
-    return Plan(machine if done else None, tuple(constraints[i] for i in done), tuple(rest))
+    pieces = [piece for i in done for piece in ways[i][0]]
+    parts = max((wanted.low for p in pieces if isinstance(p, EVEN) and (wanted := p.wanted)), default=1)
+    return Plan(machine if done else None, tuple(constraints[i] for i in done), tuple(rest), parts=max(1, parts))
 
 
 def contradictions(constraints: Sequence[Constraint]) -> list[tuple[int, int]]:

@@ -46,35 +46,46 @@ async def whole(strategy: Strategy, machine: Machine, instruction: Instruction) 
     return msgspec.structs.replace(response, text=response.text + tail) if machine.final[end] else response
 
 
-async def led(strategy: Strategy, machine: Machine, instruction: Instruction) -> Response:
-    """Stretch by stretch, as the module says. `finish_reason` is "length" where the limit cut in."""
+async def led(strategy: Strategy, machine: Machine, instruction: Instruction, parts: int = 1) -> Response:
+    """Stretch by stretch, as the module says. `finish_reason` is "length" where the limit cut in.
+
+    Of an answer in several parts (bullets, paragraphs) no part may take the room of the others: one that has had its
+    share without coming to an end is ended for it.
+    """
     tails, free = _prepared(machine)
-    base = base_model(strategy)
+    chat = base_model(strategy).chat
     limit = token_limit(strategy)
     text, state = tails.opening()
     reserve = tails.reserve(state, limit)
     used, given, cut = 0, len(text), False
     response = Response(text)
-    for _ in range(STRETCHES):
+    for number in range(STRETCHES):
         room = limit - used - given // GIVEN
         if room < 1:
             cut = True
             break
-        closing = cut or room <= reserve
+        left = min(tails.parts_left(state), parts) if parts > 1 and number < STRETCHES // 2 else 0
+        closing = room <= reserve
+        share = room if closing else max(1, (room - reserve) // (left + 1))
         response = await draw(
             strategy.model,
-            _continued(instruction, text, chat=base.chat),
+            _continued(instruction, text, chat=chat),
             grammar=gbnf.within(machine, state, WRITTEN * room) if closing else free.text(state),
             json_schema=None,
-            max_tokens=room if closing else room - reserve,
+            max_tokens=share,
         )
         used += response.usage.completion_tokens
         text, state = _joined(machine, text, state, response.text)
-        cut = cut or response.finish_reason == "length"
-        if machine.final[state]:
+        stopped = response.finish_reason != "length"
+        if machine.final[state] and (stopped or not left):
+            cut = cut or not stopped
             break
-        if cut and not closing:
-            text, state = _back(machine, text, state)
+        if not stopped:
+            if tails.parts_left(state) < left:
+                continue  # it came to the next part by itself, and goes on
+            cut = True
+            if not closing:
+                text, state = _back(machine, text, state)
         tail, state = tails.forced(text, state)
         text, given = text + tail, given + len(tail)
         if machine.final[state] and not tails.goes_on(state):

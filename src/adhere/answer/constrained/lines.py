@@ -227,7 +227,8 @@ class Divided(Piece[tuple[int, Any, int], str]):
         head: What each piece begins with, `{i}` its number: "Response {i}:" makes sure that no two are the same.
 
     States: (pieces, place, letters of the divider that stand): place is "fresh" (the piece is still blank), "text",
-    "line" (a new line of a piece), "divider" (inside one), "behind" it, or the number of letters of the head.
+    "line" (a new line of a piece), "divider" (inside one), "behind" it, "headed" (behind the head), or the number of
+    letters of the head.
     """
 
     def __init__(self, divider: str, wanted: Range, head: str = "") -> None:
@@ -235,6 +236,8 @@ class Divided(Piece[tuple[int, Any, int], str]):
         self.wanted = wanted
         self.head = head
         self.start = (1, "fresh", 0)
+        # Of asterisks two may stand in a text, for emphasis: a model that was shown a row of them writes rows of them.
+        self._most = min(3, len(divider)) if len(set(divider)) == 1 else len(divider)
 
     def label(self, char: str) -> str:
         return char if char in self.divider or char in self.head or char in "\n " or char.isdecimal() else "other"
@@ -257,20 +260,20 @@ class Divided(Piece[tuple[int, Any, int], str]):
                 return number, "divider", matched + 1
             return (number, "text", self._matched(matched, label)) if label != "\n" else None
         if label == "\n":
-            return (number, {"text": "line", "line": "line", "behind": "fresh"}[place], 0) if (
-                place in ("text", "line", "behind")) else None  # fmt: skip
+            place = {"text": "line", "line": "line", "behind": "fresh", "headed": "headed"}.get(place)
+            return None if place is None else (number, place, 0)
         if place in ("fresh", "behind") and head:
             place = 0
         if isinstance(place, int):
             if label != head[place]:
                 return None
-            return number, place + 1 if place + 1 < len(head) else "text", 0
+            return number, place + 1 if place + 1 < len(head) else "headed", 0
         if place == "line" and label == self.divider[0]:
             return number, "divider", 1
         if label == " ":
             return number, place, 0
         matched = self._matched(matched, label)
-        return None if matched == len(self.divider) else (number, "text", matched)
+        return None if matched == self._most else (number, "text", matched)
 
     def accepts(self, state: tuple[int, Any, int]) -> bool:
         return state[1] == "text" and self.wanted.holds(state[0])

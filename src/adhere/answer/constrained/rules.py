@@ -30,6 +30,7 @@ from adhere.answer.constrained.phrases import (
     Titled,
 )
 from adhere.constraints.base import Checker
+from adhere.constraints.text import whole_word
 
 __all__ = ["PARTLY", "RULES", "Cannot", "Context", "Way"]
 
@@ -106,28 +107,33 @@ def _kept(word: str) -> str:
 
 
 def _keywords(words: Iterable[str], low: int = 1) -> list[Way]:
-    return [tuple(Occurs(_kept(w), Range(low, None), whole=_spaced(w)) for w in words)]
+    # Where only one edge of a keyword need be one of a word, it is written with both.
+    return [tuple(Occurs(_kept(w), Range(low, None), whole=any(_edges(w))) for w in words)]
 
 
 def _forbidden(words: Iterable[str]) -> list[Way]:
     # What does not begin and end like a word is forbidden inside words too, where readings differ.
-    return [tuple(Occurs(w, Range(0, 0), whole=_plain_word(" ".join(w.split())) and _spaced(w)) for w in words)]
+    return [tuple(Occurs(w, Range(0, 0), whole=_plain_word(" ".join(w.split())) and all(_edges(w))) for w in words)]
 
 
-def _spaced(word: str) -> bool:
-    """Whether the word's script divides words by spaces, as far as checkers go: only then is it found whole."""
-    return all(ord(c) < 0x0E00 for c in word)
+def _edges(word: str) -> tuple[bool, bool]:
+    """Whether checkers find the word only where it begins, and only where it ends, a word: not in scripts without
+    spaces."""
+    pattern = whole_word(word).pattern
+    return pattern.startswith("(?<!"), pattern.endswith("])")
 
 
 def _count_keyword(args: dict[str, Any], context: Context) -> list[Way]:
-    wanted = _range(args)
-    return [(Occurs(_kept(args["keyword"]), wanted, whole=_spaced(args["keyword"])),)]
+    wanted, edges = _range(args), _edges(args["keyword"])
+    if len(set(edges)) > 1:
+        raise Cannot(f"'{args['keyword']}' mixes scripts with and without spaces")
+    return [(Occurs(_kept(args["keyword"]), wanted, whole=all(edges)),)]
 
 
 def _frequency(args: dict[str, Any], context: Context) -> list[Way]:
     wanted = _related(args["relation"], args["frequency"])
     # The published reading counts "art" in "start": an upper bound has to count that, a lower one must not need it.
-    whole = wanted.high is None and _spaced(args["keyword"])
+    whole = wanted.high is None and any(_edges(args["keyword"]))
     return [(Occurs(_kept(args["keyword"]), wanted, whole=whole),)]
 
 
@@ -140,8 +146,7 @@ def _repeat(prompt: str) -> list[Way]:
 
 
 def _ends(phrase: str) -> list[Way]:
-    phrase = phrase.strip()
-    return _cased(phrase if "\n" not in phrase else " ".join(phrase.split()), Ends)
+    return _cased(phrase.strip(), Ends)
 
 
 def _case(allowed: Callable[[str], bool]) -> Rule:
@@ -269,7 +274,7 @@ RULES: dict[str, Rule] = {
     "change_case:capital_word_frequency": lambda a, c: [(Capitals(_related(a["capital_relation"],
                                                                            a["capital_frequency"])),)],
     "starts_with": lambda a, c: _starts(a["phrase"]),
-    "ends_with": lambda a, c: _ends(a["phrase"]),
+    "ends_with": lambda a, c: _ends(" ".join(a["phrase"].split())),
     "startend:end_checker": lambda a, c: _ends(a["end_phrase"]),
     "quoted": lambda a, c: [(Quoted(),)],
     "startend:quotation": lambda a, c: [(Quoted(),)],

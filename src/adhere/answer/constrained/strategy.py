@@ -70,7 +70,10 @@ class Constrained(Strategy):
             grammar = gbnf.Grammar(plan.machine).text()
             trace.add("constrain", **step, grammar=grammar[:SHOWN] + "…" * (len(grammar) > SHOWN))
             alone = isinstance(self.model, Model) and info.engine in CONTINUING
-            response = await (led(self, plan.machine, instruction) if alone else whole(self, plan.machine, instruction))
+            if alone:
+                response = await led(self, plan.machine, instruction, plan.parts)
+            else:
+                response = await whole(self, plan.machine, instruction)
         trace.add("note", text=outcome(plan, response))
         return response
 

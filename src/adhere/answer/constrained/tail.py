@@ -123,3 +123,15 @@ class Tails:
         """Tokens to keep for what has to come at the end: none where every answer is complete with a letter."""
         distance = self._machine.distance[state]
         return 0 if distance <= 1 else min(limit // 4, distance // 2 + 16)
+
+    def parts_left(self, state: int) -> int:
+        """How many stretches of the model's own words the shortest completion still has, behind something fixed."""
+        number = 0
+        while not self._machine.final[state]:
+            tail, behind = self.forced("x", state)
+            if tail:
+                number += not self._machine.final[behind]
+                state = behind
+            else:
+                state = self._machine.moves[state][next(self._machine.nearer(state))]
+        return number
