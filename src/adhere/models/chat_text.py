@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from adhere.errors import CapabilityError, ModelError, missing_extra
-from adhere.models.llamacpp import LlamaCpp
 from adhere.models.model import Model
 from adhere.records import Message
 
@@ -28,6 +27,8 @@ def chat_text(model: Model, messages: Sequence[Message]) -> str:
         DependencyError: without jinja2, which llama.cpp's models need here.
         ModelError: if the template refuses the conversation.
     """
+    from adhere.models.llamacpp import LlamaCpp  # its imports are slow, and scorers are listed often
+
     turns = [{"role": m.role, "content": m.text} for m in messages]
     if not model.chat:
         return "\n".join(turn["content"] for turn in turns)

@@ -55,7 +55,7 @@ class Cappy:
         if not path:
             raise UsageError("cappy needs the folder of a trained scorer", hint="Write cappy('scorers/my-task')")
         named = cache_dir() / "scorers" / path
-        self.path = str(path)
+        self.path = path
         self.scorer = SmallScorer.load(named if (named / saved.CONFIG).is_file() else Path(path))
         self._turn = asyncio.Lock()
 
