@@ -27,7 +27,10 @@ from adhere.records import Message
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["IGNORE", "NextToken", "Objective", "Row", "Settings", "Tuned", "chat_row", "load", "text_row", "tune"]
+__all__ = [
+    "IGNORE", "NextToken", "Objective", "Row", "Settings", "Tuned", "chat_row", "last_logits", "load", "pad_of",
+    "padded", "text_row", "tune",
+]  # fmt: skip
 
 R = TypeVar("R")
 R_contra = TypeVar("R_contra", contravariant=True)
@@ -245,7 +248,7 @@ def tune(
     tokenizer, bare = loaded or load(base, notify)
     import torch
 
-    chosen: Any = objective or NextToken(_pad_of(tokenizer))
+    chosen: Any = objective or NextToken(pad_of(tokenizer))
     if not any(chosen.weight(row) for row in rows):
         raise UsageError(f"nothing to train on: none of the {len(rows)} rows has a trained token")
     steps = settings.epochs * math.ceil(len(rows) / settings.batch)
@@ -325,6 +328,17 @@ def padded(sequences: Sequence[Sequence[int]], fill: int, device: Any) -> tuple[
     return ids.to(device), mask.to(device)
 
 
+def last_logits(model: Any, prompts: Sequence[Sequence[int]], pad: int) -> torch.Tensor:
+    """Logits after the last token of each prompt, float32, (prompts, vocabulary); no others are computed."""
+    import torch
+
+    ids, mask = padded(prompts, pad, model.device)
+    last = mask.sum(1) - 1
+    kept = torch.unique(last)
+    logits = model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=kept).logits
+    return logits[torch.arange(len(ids), device=ids.device), torch.searchsorted(kept, last)].float()
+
+
 def _step(model: Any, batch: Sequence[R], objective: Objective[R], micro: int) -> float:
     """Gradients of the batch's mean loss, gathered over its micro-batches; returns the loss."""
     total = sum(objective.weight(row) for row in batch) or 1.0
@@ -342,5 +356,6 @@ def _rate(step: int, steps: int, warmup: float) -> float:
     return (step + 1) / rising if step < rising else (steps - step) / max(1, steps - rising + 1)
 
 
-def _pad_of(tokenizer: Any) -> int:
+def pad_of(tokenizer: Any) -> int:
+    """The token to pad with; the mask hides it, so any will do."""
     return tokenizer.pad_token_id if tokenizer.pad_token_id is not None else (tokenizer.eos_token_id or 0)

@@ -72,6 +72,7 @@ RULER9 = (
     Bucket(">800", WordRange(800, None)),
 )
 MOST_ROWS = 20_000  # of a bucket
+READ = ("rank", "alpha", "dropout", "targets")  # of an adapter's settings
 WARMUP = 0.05  # share of the steps; cosine from there
 
 
@@ -167,7 +168,7 @@ def fit(
     dropped = {"no bucket": len(rows) - kept, "too long": kept - len(every)}
     report = {
         "base": model, "vanilla": vanilla, "rows": trained, "dropped": dropped, "epochs": epochs, "lr": lr,
-        "lora": lora._asdict() if lora else None, "batch": batch, "seed": seed,
+        "lora": {k: getattr(lora, k) for k in READ} if lora else None, "batch": batch, "seed": seed,
         "losses": [round(loss, 4) for loss in losses],
     }  # fmt: skip
     return Fitted(_save(tuned, tokenizer, Path(folder), report), trained, dropped, losses)

@@ -33,7 +33,7 @@ from adhere.roles import Answerer
 from adhere.score import saved
 from adhere.score.digit_judge import SCALE, DigitJudge, judge_prompt, question_of
 from adhere.score.self_j import ADAPTER, NAME, SelfJ, prompt_digests
-from adhere.train.lora import Settings, Tuned, load, padded, tune
+from adhere.train.lora import Settings, Tuned, last_logits, load, pad_of, tune
 
 if TYPE_CHECKING:
     import torch
@@ -164,7 +164,7 @@ class Distillation:
         import torch
         from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
-        logits = _last_logits(model, [*(r.teacher for r in rows), *(r.student for r in rows)], self.pad)
+        logits = last_logits(model, [*(r.teacher for r in rows), *(r.student for r in rows)], self.pad)
         teacher, student = logits[: len(rows)], logits[len(rows) :]
         labels = torch.tensor([r.label for r in rows], device=logits.device)
         hard = cross_entropy(teacher, labels, reduction="sum")
@@ -173,17 +173,6 @@ class Distillation:
         taught = log_softmax(teacher.detach(), 1)
         apart = kl_div(log_softmax(student, 1), taught, reduction="sum", log_target=True)
         return hard + self.student * soft + self.kd * apart
-
-
-def _last_logits(model: Any, prompts: Sequence[Sequence[int]], pad: int) -> torch.Tensor:
-    """Logits after the last token of each prompt, float32, (prompts, vocabulary); no others are computed."""
-    import torch
-
-    ids, mask = padded(prompts, pad, model.device)
-    last = mask.sum(1) - 1
-    kept = torch.unique(last)
-    logits = model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=kept).logits
-    return logits[torch.arange(len(ids), device=ids.device), torch.searchsorted(kept, last)].float()
 
 
 def pairs(tokenizer: Any, rows: Iterable[JudgeRow]) -> tuple[list[Pair], list[str]]:
@@ -238,8 +227,7 @@ def train(
     made, long = pairs(tokenizer, rows)
     if long:
         say(notify, f"{len(long)} of {len(rows)} rows are longer than {LONGEST} tokens and left out: {long[:3]}")
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    tuned = tune(base, made, settings, Distillation(pad, kd=kd), loaded=(tokenizer, model), notify=notify)
+    tuned = tune(base, made, settings, Distillation(pad_of(tokenizer), kd=kd), loaded=(tokenizer, model), notify=notify)
     place = Path(folder)
     tuned.save(place / ADAPTER)
     config = {

@@ -6,7 +6,7 @@ Yes logits of different prompts, which drift with their lengths), averaged over 
 and two shuffled ones. Nothing is cut off: a record that does not fit the model's context is an error. (The published
 limit of 512 tokens cuts half of its own 50 groups.)
 
-Not covered: tuning the language model. `lora.py` and `groups.py` have what that takes.
+`adhere.train.router` tunes the language model for it.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from adhere.score import saved
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["KIND", "CapabilityRouter", "Judgement", "Outcome"]
+__all__ = ["KIND", "CapabilityRouter", "Judgement", "Outcome", "score_table"]
 
 KIND = "capability_router"
 TEMPERATURES = (0.03, 0.1, 0.3)
@@ -107,7 +107,7 @@ class CapabilityRouter:
         """
         names = list(dict.fromkeys(o.candidate for o in outcomes))
         check_capabilities(names, capabilities)
-        scores = _table(outcomes, items, names)
+        scores = score_table(outcomes, items, names)
         places = await embedder.embed([item.prompt for item in items])
         centres = await _centres(bank, embedder)
         records = _records([capabilities[name] for name in names], list(bank.groups))
@@ -295,7 +295,12 @@ def _calibrated(values: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
     return float(a), float(b)
 
 
-def _table(outcomes: Sequence[Outcome], items: Sequence[Instruction], names: Sequence[str]) -> np.ndarray:
+def score_table(outcomes: Sequence[Outcome], items: Sequence[Instruction], names: Sequence[str]) -> np.ndarray:
+    """Scores (instructions, candidates), NaN where there is no outcome.
+
+    Raises:
+        DataError: for an outcome of an unknown item, or a score outside 0 to 1.
+    """
     import numpy as np
 
     row, column = {item.id: n for n, item in enumerate(items)}, {name: n for n, name in enumerate(names)}
