@@ -3,9 +3,10 @@
     python benchmarks/proxy.py [--requests 1000] [--litellm .venv-litellm/bin/litellm]
 
 Three servers on this machine: one that gives a fixed completion at once (`peers/fixed_upstream.py`), `adhere serve` and
-litellm in front of it. Every round asks each of them once, so that whatever else the machine does hits all alike; then
-the same with 16 calls at a time. Added latency is the quantile through a proxy minus the same quantile of direct calls.
-Adhere is asked with 0, 3 and 10 constraints to check. Ends in one JSON line.
+litellm in front of it. They are asked in turn, 20 calls each, so that whatever else the machine does hits all alike, then
+with 16 calls at a time. Added latency is the quantile through a proxy minus the same quantile of direct calls;
+CPU is what the proxy's process used for a call, which a busy machine changes little. Adhere is asked with 0, 3 and 10
+constraints to check. Ends in one JSON line.
 
 litellm lives in an environment of its own, since it pins what the other peers need newer:
 python -m venv .venv-litellm && .venv-litellm/bin/pip install 'litellm[proxy]'
@@ -36,6 +37,7 @@ WISHES = [
 ]  # fmt: skip
 WARM_UP = 50
 QUANTILES = (50, 90, 99)
+Targets = dict[str, "tuple[Server, dict[str, Any]]"]
 
 
 def main() -> None:
@@ -51,13 +53,13 @@ def main() -> None:
         else:
             print(f"no peer: {options.litellm} is not there", file=sys.stderr)
         targets = {
-            "direct": (servers["direct"].url, {}),
-            "adhere": (servers["adhere"].url, {}),
-            "adhere, 3 checks": (servers["adhere"].url, {"constraints": WISHES[:3]}),
-            "adhere, 10 checks": (servers["adhere"].url, {"constraints": WISHES}),
+            "direct": (servers["direct"], {}),
+            "adhere": (servers["adhere"], {}),
+            "adhere, 3 checks": (servers["adhere"], {"constraints": WISHES[:3]}),
+            "adhere, 10 checks": (servers["adhere"], {"constraints": WISHES}),
         }
         if "litellm" in servers:
-            targets["litellm"] = (servers["litellm"].url, {})
+            targets["litellm"] = (servers["litellm"], {})
         found = asyncio.run(measured(targets, options.requests))
         report(found, servers)
 
@@ -74,12 +76,21 @@ class Server:
         self.started = 0.0
 
     def rss_mb(self) -> float:
-        """Resident memory now, children included (litellm and uvicorn may fork)."""
+        """Resident memory now."""
+        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self._pids())
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def cpu_s(self) -> float:
+        """Processor seconds so far."""
+        stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self._pids()]
+        return sum(int(s[11]) + int(s[12]) for s in stats) / os.sysconf("SC_CLK_TCK")
+
+    def _pids(self) -> list[str]:
+        """The process and its children (litellm and uvicorn may fork)."""
         pids = [str(self.process.pid)]
         for pid in pids:
             pids += Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
-        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return pids
 
 
 @contextmanager
@@ -159,36 +170,42 @@ def body(more: dict[str, Any]) -> dict[str, Any]:
     return {"model": "fixed", "messages": [{"role": "user", "content": "Tell me about a river."}], **more}
 
 
-async def measured(targets: dict[str, tuple[str, dict[str, Any]]], requests: int) -> dict[str, dict[str, list[float]]]:
-    """Seconds of each call: {"one at a time" | "16 at a time": {target: […]}}."""
+class Times(dict[str, list[float]]):
+    """Seconds of each call by target, and the processor seconds that each target's server took for them."""
+
+    def __init__(self, targets: Targets) -> None:
+        super().__init__({name: [] for name in targets})
+        self.cpu = dict.fromkeys(targets, 0.0)
+
+
+async def measured(targets: Targets, requests: int) -> dict[str, Times]:
+    """The times of both ways of calling."""
     import aiohttp
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
         async def call(name: str) -> float:
-            url, more = targets[name]
+            server, more = targets[name]
             headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
             sent = json.dumps(body(more)).encode()
             began = time.perf_counter()
-            async with session.post(f"{url}/chat/completions", data=sent, headers=headers) as got:
+            async with session.post(f"{server.url}/chat/completions", data=sent, headers=headers) as got:
                 raw = await got.read()
             seconds = time.perf_counter() - began
             assert got.status == 200 and (not more or b'"verdicts"' in raw), raw[:300]
             return seconds
 
         for name in targets:
-            for _ in range(WARM_UP):
-                await call(name)
-        alone: dict[str, list[float]] = {name: [] for name in targets}
-        for _ in range(requests):
-            for name in targets:
-                alone[name].append(await call(name))
-        together: dict[str, list[float]] = {name: [] for name in targets}
-        rounds = max(1, requests // 160)
-        for _ in range(rounds):
-            for name in targets:
-                together[name] += await side_by_side(lambda name=name: call(name), 16, requests // rounds)
-        return {"one at a time": alone, "16 at a time": together}
+            await side_by_side(lambda name=name: call(name), 1, WARM_UP)
+        found = {}
+        for how, workers, block in (("one at a time", 1, 20), ("16 at a time", 16, 160)):
+            times = found[how] = Times(targets)
+            for _ in range(max(1, requests // block)):
+                for name, (server, _) in targets.items():
+                    before = server.cpu_s()
+                    times[name] += await side_by_side(lambda name=name: call(name), workers, block)
+                    times.cpu[name] += server.cpu_s() - before
+        return found
 
 
 async def side_by_side(call: Callable[[], Awaitable[float]], workers: int, requests: int) -> list[float]:
@@ -206,7 +223,7 @@ def quantile(values: list[float], percent: int) -> float:
     return sorted(values)[min(len(values) - 1, len(values) * percent // 100)] * 1000
 
 
-def report(found: dict[str, dict[str, list[float]]], servers: dict[str, Server]) -> None:
+def report(found: dict[str, Times], servers: dict[str, Server]) -> None:
     """Print the tables and the JSON line."""
     added: dict[str, dict[str, dict[str, float]]] = {}
     for how, times in found.items():
@@ -216,6 +233,7 @@ def report(found: dict[str, dict[str, list[float]]], servers: dict[str, Server])
         for name, values in times.items():
             if name != "direct":
                 row = {f"p{q}": round(quantile(values, q) - direct[q], 3) for q in QUANTILES}
+                row["cpu"] = round(times.cpu[name] / len(values) * 1000, 3)
                 added[how][name] = row
                 print(f"  {name:<20}" + "".join(f"{key} {ms:8.2f} ms  " for key, ms in row.items()))
     state = {
@@ -225,14 +243,14 @@ def report(found: dict[str, dict[str, list[float]]], servers: dict[str, Server])
     for name, values in state.items():
         print(f"{name:<10} answered after {values['started_s']:6.2f} s, holds {values['rss_mb']:7.1f} MB")
     ratios = {
-        how: round(rows["litellm"]["p50"] / rows["adhere"]["p50"], 1)
+        how: {key: round(rows["litellm"][key] / rows["adhere"][key], 1) for key in ("p50", "cpu")}
         for how, rows in added.items()
         if "litellm" in rows
     }
     for how, ratio in ratios.items():
-        print(f"{how}: litellm adds {ratio} times as much at the median")
+        print(f"{how}: litellm adds {ratio['p50']} times as much at the median and takes {ratio['cpu']} times the CPU")
     machine = {"python": platform.python_version(), "cpus": os.cpu_count(), "load": round(os.getloadavg()[0], 1)}
-    print(json.dumps({"benchmark": "proxy", **machine, "added_ms": added, "ratio_p50": ratios, "servers": state}))
+    print(json.dumps({"benchmark": "proxy", **machine, "added_ms": added, "ratios": ratios, "servers": state}))
 
 
 if __name__ == "__main__":

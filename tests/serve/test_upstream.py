@@ -125,14 +125,25 @@ def test_an_upstream_that_is_not_there_is_502() -> None:
     assert got.status_code == 502 and got.json()["error"]["code"] == "upstream_unreachable"
 
 
-def test_a_connection_that_closes_at_once_is_tried_once_more() -> None:
+def test_a_used_connection_that_closes_is_replaced_and_a_new_one_that_closes_is_an_error() -> None:
     async def work(client: httpx2.AsyncClient, upstream: Misbehaving) -> None:
         assert (await chat(client)).status_code == 200
-        assert len(upstream.posts) == 2
+        upstream.script = ["reset"]  # as a server does that closes an idle connection just when we take it
+        assert (await chat(client)).status_code == 200
+        assert (len(upstream.posts), upstream.connections) == (3, 2)
         upstream.script = ["reset", "reset"]
         assert (await chat(client)).json()["error"]["code"] == "upstream_broke_off"
 
-    through(["reset"], work)
+    through([], work)
+
+
+def test_connections_are_used_again_streams_included() -> None:
+    async def work(client: httpx2.AsyncClient, upstream: Misbehaving) -> None:
+        for stream in (False, True, False, True, False):
+            assert (await chat(client, stream=stream)).status_code == 200
+        assert upstream.connections == 1
+
+    through([], work)
 
 
 def test_silence_is_a_timeout_for_one_client_and_nothing_for_the_others() -> None:

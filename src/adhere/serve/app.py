@@ -80,7 +80,7 @@ class _Routes:
         try:
             yield
         finally:
-            await self._upstream.close()
+            self._upstream.close()
             await self.catalog.close()
 
     @property

@@ -5,19 +5,15 @@ A model of another server that no strategy surrounds answers for itself: the req
 found to be one. Streams pass event by event. What the other server does wrong becomes OpenAI's error object, an event
 of it where the stream has begun; an answer that stops half way is never passed off as a whole one.
 
-aiohttp carries the requests: it costs a fifth of httpx2's time per call (`benchmarks/proxy.py`, `docs/serve.md`),
-which is most of what a thin server adds.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-import aiohttp
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
@@ -25,13 +21,14 @@ from adhere.models.openai_http import OpenAIEndpoint
 from adhere.models.openai_wire import retry_after_of, server_message
 from adhere.serve.errors import ApiError
 from adhere.serve.guard import Call
+from adhere.serve.http_client import BrokenOff, Pool, Reply, Unreachable
 from adhere.serve.stream import Events
 
 __all__ = ["Answered", "Upstream"]
 
-CONNECT_SECONDS = 10.0
 LARGEST = 32 * 2**20  # bytes of one answer
-JSON = "application/json"
+# Uncompressed, so that the bound on an answer's size bounds memory too.
+OURS = {"accept-encoding": "identity", "user-agent": "adhere"}
 
 
 class Said(msgspec.Struct):
@@ -85,22 +82,19 @@ _answers = msgspec.json.Decoder(Answered)
 
 
 class Upstream:
-    """One pooled client for all other servers; made and closed inside the event loop that serves."""
+    """One pooled client for all other servers.
+
+    Args:
+        timeout: Seconds in which something must come, and come again.
+    """
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
-        self.session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=20.0),
-            timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=timeout),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            # Uncompressed, so that the bound on an answer's size bounds memory too.
-            headers={"accept-encoding": "identity", "user-agent": "adhere"},
-            auto_decompress=False,
-        )
+        self.pool = Pool(timeout)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close the sockets."""
-        await self.session.close()
+        self.pool.close()
 
     async def post(self, endpoint: OpenAIEndpoint, path: str, body: bytes, call: Call) -> tuple[bytes, Answered]:
         """The answer of the other server, as it came and as far as it is looked at.
@@ -145,10 +139,9 @@ class Upstream:
             if not response.headers.get("content-type", "").startswith("text/event-stream"):
                 raise ApiError(502, "the upstream did not stream", code="upstream_garbage")
             events = Events()
-            chunks = response.content.iter_any()
             while True:
                 began = time.perf_counter()
-                chunk = await anext(chunks, b"")
+                chunk = await response.read()
                 call.spent(time.perf_counter() - began)
                 if not chunk:
                     raise ApiError(502, "the upstream's answer broke off half way", code="upstream_broke_off")
@@ -157,7 +150,7 @@ class Upstream:
                     if one.startswith((b"data: [DONE]", b"data:[DONE]")):
                         if whole:
                             yield whole
-                        await _finished(chunks)
+                        await _finished(response)
                         return
                     try:
                         _look_at(one, endpoint, call, texts)
@@ -170,46 +163,39 @@ class Upstream:
                     yield whole
 
     @asynccontextmanager
-    async def _asked(self, endpoint: OpenAIEndpoint, path: str, body: bytes) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A response of status 200; any other end is an ApiError. Leaving the block frees the connection."""
-        where = endpoint.base_url + path
+    async def _asked(self, endpoint: OpenAIEndpoint, path: str, body: bytes) -> AsyncIterator[Reply]:
+        """A response of status 200; any other end is an ApiError. Leaving the block frees or closes the connection."""
+        response: Reply | None = None
         try:
-            try:
-                response = await self._send(where, body, endpoint)
-            except aiohttp.ServerDisconnectedError:  # it closed an idle connection just when we took it
-                response = await self._send(where, body, endpoint)
-            async with response:
-                if response.status != 200:
-                    raise _refused(response, await _read(response), endpoint)
-                yield response
+            response = await self.pool.post(endpoint.base_url + path, endpoint.headers() | OURS, body)
+            if response.status != 200:
+                raise _refused(response, await _read(response), endpoint)
+            yield response
         except TimeoutError as error:
             raise ApiError(504, f"the upstream said nothing for {self.timeout:g} s", code="upstream_timeout") from error
-        except (aiohttp.ClientConnectorError, ssl.SSLError) as error:
+        except Unreachable as error:
             raise ApiError(502, "the upstream cannot be reached", code="upstream_unreachable") from error
-        except (aiohttp.ClientError, ConnectionError) as error:
+        except BrokenOff as error:
             raise ApiError(502, "the upstream's answer broke off half way", code="upstream_broke_off") from error
+        finally:
+            if response is not None:
+                response.close()
 
-    async def _send(self, where: str, body: bytes, endpoint: OpenAIEndpoint) -> aiohttp.ClientResponse:
-        return await self.session.post(where, data=body, headers=endpoint.headers(), allow_redirects=False)
 
-
-async def _finished(chunks: AsyncIterator[bytes]) -> None:
+async def _finished(response: Reply) -> None:
     """Take the end of the body too, which nearly always is there: the connection can be used again then."""
-    with suppress(TimeoutError):
+    with suppress(TimeoutError, BrokenOff):
         async with asyncio.timeout(0.05):
-            await anext(chunks, b"")
+            await response.read()
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read(response: Reply) -> bytes:
     """The body, within bounds."""
-    if response.content_length is not None and response.content_length <= LARGEST:
-        return await response.read()
     chunks: list[bytes] = []
     size = 0
-    async for chunk in response.content.iter_any():
+    while chunk := await response.read():
         size += len(chunk)
         if size > LARGEST:
-            response.close()
             raise ApiError(502, f"the upstream's answer is larger than {LARGEST // 2**20} MiB", code="upstream_garbage")
         chunks.append(chunk)
     return b"".join(chunks)
@@ -241,7 +227,7 @@ def _garbage(endpoint: OpenAIEndpoint) -> ApiError:
     return ApiError(502, "the upstream's answer is not a completion", code="upstream_garbage")
 
 
-def _refused(response: aiohttp.ClientResponse, raw: bytes, endpoint: OpenAIEndpoint) -> ApiError:
+def _refused(response: Reply, raw: bytes, endpoint: OpenAIEndpoint) -> ApiError:
     """The other server's refusal as ours: its status where the client can act on it, 502 otherwise."""
     status = response.status
     said = _quoted(raw, endpoint)
