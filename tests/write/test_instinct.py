@@ -241,6 +241,13 @@ def test_the_domain_is_the_same_for_the_same_seed_and_read_back_from_its_file(wr
     assert other.file != first.file
 
 
+def test_the_writer_is_shown_pairs_or_asked_for_an_opening_sentence() -> None:
+    pairs = SoftPromptProposer()._shown_text(TASK.induce, 0)
+    assert pairs.startswith("\nInput: word") and pairs.endswith("\n\nThe instruction was to")
+    assert pairs.count("Output: WORD") == 5 and "friend" not in pairs
+    assert "Let's think step by step." in SoftPromptProposer(about="thinking")._shown_text(TASK.induce, 0)
+
+
 def test_a_damaged_file_of_hidden_states_is_computed_again(writer: Any, tmp_path: Path) -> None:
     space = SoftPromptProposer(domain=3, folder=tmp_path)
     whole = space.open(writer, TASK.induce)

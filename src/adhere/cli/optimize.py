@@ -118,7 +118,10 @@ async def _instinct(task: Task, answerer: Any, form: Any, options: dict[str, Any
     budget = options["budget"] or BUDGETS["instinct"]
     if options["writer"] is None:
         options = {**options, "writer": _white_box(options["model"])}
-    space = SoftPromptProposer(domain=options["domain"], scale=options["scale"], folder=options["out"].parent)
+    about: Any = "thinking" if options["form"] == "thinking" else "pairs"
+    space = SoftPromptProposer(
+        domain=options["domain"], scale=options["scale"], about=about, folder=options["out"].parent
+    )
     say(f"computing hidden states of {options['domain']} soft prompts, then {budget} tries")
     return await search_soft_prompt_async(
         task, _writer(options, answerer), answerer, proposer=space, budget=budget, form=form,

@@ -15,18 +15,19 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from adhere.answer.base import base_model
 from adhere.data.files import replacing
 from adhere.data.places import cache_dir
 from adhere.engine.seeds import derive
 from adhere.errors import CapabilityError, UsageError
+from adhere.models.prompts import Template
 from adhere.models.torch_decode import empty_cache
 from adhere.records import digest
 from adhere.roles import Answerer
 from adhere.write.instructions.cleaning import first_sentence
-from adhere.write.instructions.proposers import Written
+from adhere.write.instructions.proposers import PACKAGE, Written
 from adhere.write.instructions.tasks import Pair
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class SoftPromptProposer:
         domain: Points of the scrambled Sobol sequence (10,000 in the paper).
         scale: Of the soft tokens, in mean norms of token embeddings.
         max_tokens: Cap on an instruction (64).
+        about: "pairs": the writer sees five of them; "thinking": it is asked for a sentence that opens a chain of
+            thought, unlike three known ones.
         folder: Where hidden states are kept; None is the cache.
 
     Raises:
@@ -82,12 +85,14 @@ class SoftPromptProposer:
         domain: int = 2000,
         scale: float = 1.0,
         max_tokens: int = 64,
+        about: Literal["pairs", "thinking"] = "pairs",
         folder: str | Path | None = None,
     ) -> None:
         if min(dim, tokens, domain, max_tokens) < 1 or scale <= 0:
             raise UsageError("dim, tokens, domain and max_tokens must be at least 1, scale above 0")
         self.dim, self.tokens, self.domain, self.scale = dim, tokens, domain, scale
         self.max_tokens = max_tokens
+        self.about: Literal["pairs", "thinking"] = about
         self.folder = folder
 
     def open(self, writer: Answerer, shown: Sequence[Pair], seed: int = 0) -> Domain:
@@ -104,9 +109,7 @@ class SoftPromptProposer:
         import numpy as np
 
         white = _WhiteBox(writer)
-        form = Written("reference", "ape_forward")
-        rng = random.Random(derive("demonstrations", seed))
-        text = "\n" + form.prompt(rng.sample(list(shown), min(form.k, len(shown))), rng).split("\n\n", 1)[1]
+        text = self._shown_text(shown, seed)
         z = self._points(seed)
         soft = self._soft_tokens(z, white, seed)
         ids = white.tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -128,6 +131,15 @@ class SoftPromptProposer:
             return [(first_sentence(raw), raw) for raw in raws]
 
         return Domain(z[good], hidden[good], len(z) - len(good), write, file)
+
+    def _shown_text(self, shown: Sequence[Pair], seed: int) -> str:
+        """What follows the soft tokens; fixed for the whole search."""
+        if self.about == "thinking":
+            return "\n" + Template.of(PACKAGE, "instinct_thinking").text
+        form = Written("reference", "ape_forward")
+        rng = random.Random(derive("demonstrations", seed))
+        prompt = form.prompt(rng.sample(list(shown), min(form.k, len(shown))), rng)
+        return "\n" + prompt.split("\n\n", 1)[1]  # the soft tokens stand for the sentence before the pairs
 
     def _points(self, seed: int) -> np.ndarray:
         import numpy as np
