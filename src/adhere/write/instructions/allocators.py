@@ -129,6 +129,7 @@ async def full(ledger: Ledger, calls: float) -> None:
 async def ucb(ledger: Ledger, calls: float) -> None:
     """Rounds in which the third of the candidates with the highest bound get five more pairs each.
 
+    Where there are fewer than 20 pairs, a quarter of them: the first look at all candidates must not take everything.
     The bound is mean + c * sqrt(ln(all counts) / count), with c = 1; who has no pair yet comes first.
     """
     import numpy as np
@@ -138,6 +139,7 @@ async def ucb(ledger: Ledger, calls: float) -> None:
         return
     end = ledger.calls + calls
     width = max(1, round(SHARE * len(ledger.candidates)))
+    mini = max(1, min(MINI, len(ledger.pairs) // 4))
     while ledger.calls < end:
         counts = ledger.counts
         spread = np.sqrt(math.log(max(1, counts.sum())) / np.maximum(counts, 1))
@@ -147,7 +149,7 @@ async def ucb(ledger: Ledger, calls: float) -> None:
         if not chosen:
             return
         room = int(end - ledger.calls)
-        await ledger.buy(chosen[: max(1, room // MINI)], min(MINI, room))
+        await ledger.buy(chosen[: max(1, room // mini)], min(mini, room))
 
 
 async def halving(ledger: Ledger, calls: float) -> None:
