@@ -14,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-from adhere.answer.hierarchy import scan
+from adhere.answer.injections import scan
 from adhere.score.statistics import rate
 
 REVOKING = (

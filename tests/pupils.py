@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from adhere.engine import context
+from adhere.models.hierarchy import render_documents
 from adhere.records import Example, Instruction, Response, Usage
 
 
@@ -17,6 +18,7 @@ class Pupil:
 
     async def answer(self, instruction: Instruction) -> Response:
         """The reply to all that was said, as one text with the roles left out."""
+        instruction = render_documents(instruction)  # as a model does
         self.seen.append(instruction)
         text = self.reply("\n".join(m.text for m in instruction.messages))
         stop = context.current().overrides.get("stop", ())

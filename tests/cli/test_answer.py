@@ -119,7 +119,7 @@ def test_eval_compares_with_an_earlier_run(tmp_path: Path) -> None:
     said = done.stdout.decode()
     assert "B − A" in said and "strategy: BestOfN('echo', n=2" in said
     assert "cost an answer: " in said
-    assert [p.name for p in (tmp_path / "runs").iterdir()][0].startswith("core-quick-echo-best_of_n")
+    assert next(p.name for p in (tmp_path / "runs").iterdir()).startswith("core-quick-echo-best_of_n")
     wrong = adhere(*common, "--compare", "nowhere", cwd=tmp_path)
     assert wrong.returncode == 2
 

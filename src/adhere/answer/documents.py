@@ -2,8 +2,8 @@
 
 Dong et al. 2024, arXiv 2410.09584: three passages of about a hundred words with titles, then the question. Passages
 come from the user's corpus by BM25 or sentence vectors, or from the instruction itself. Documents with `trusted=False`
-are fenced (see `hierarchy`), and what looks like a planted order is named in the trace. Not here: VIF-RAG's training
-data.
+are fenced (see `adhere.models.hierarchy`), and what looks like a planted order is named in the trace. Not here:
+VIF-RAG's training data.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from adhere.answer.base import Strategy, Trace, draw
-from adhere.answer.hierarchy import render_documents, scan
+from adhere.answer.injections import scan
 from adhere.answer.select_examples import Embedder, Selector
 from adhere.data import jsonl
 from adhere.errors import DataError, UsageError
@@ -105,7 +105,7 @@ class Documents(Strategy):
         ]
         trace.add("documents", items=shown, search=self.search if found else "given")
         asked = msgspec.structs.replace(instruction, documents=documents)
-        return await draw(self.model, render_documents(asked))
+        return await draw(self.model, asked)
 
 
 def _flagged(document: Document) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 from adhere.answer.base import Trace, base_model, draw, retold
-from adhere.answer.hierarchy import render_documents
 from adhere.answer.prompt_program import Demonstration, PromptProgram
 from adhere.errors import ContextError, ModelError, UsageError
+from adhere.models.hierarchy import render_documents
 from adhere.models.prompts import Template
 from adhere.records import ImagePart, Instruction, Response
 from adhere.roles import Answerer

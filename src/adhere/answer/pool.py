@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from adhere.answer.hierarchy import render_documents
 from adhere.answer.select_examples import Embedder, Selection, Selector
 from adhere.data import jsonl
 from adhere.data.rows import instruction_of
 from adhere.engine import context
 from adhere.errors import AdhereError, DataError, UsageError
+from adhere.models.hierarchy import render_documents
 from adhere.records import Example, Instruction, Response
 
 __all__ = ["Pool", "answer_of", "answer_or_none", "question_of", "read_pool"]

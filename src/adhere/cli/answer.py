@@ -127,7 +127,6 @@ def _answerer(options: dict[str, Any]) -> Any:
 
 
 def _one(answerer: Any, instruction: Instruction, seed: int) -> Response:
-    from adhere.answer.hierarchy import render_documents
     from adhere.engine import context
     from adhere.engine.sync import call
 
@@ -136,7 +135,7 @@ def _one(answerer: Any, instruction: Instruction, seed: int) -> Response:
         if check is not None:
             await check()
         with context.use(seed=seed):
-            return await answerer.answer(render_documents(instruction))
+            return await answerer.answer(instruction)
 
     return call(run())
 
@@ -163,7 +162,6 @@ def _named(constraint: Constraint) -> str:
 
 def _many(prompt: str | None, options: dict[str, Any]) -> None:
     """Answer a file of prompts; rows that fail are written with their error, and the exit status is 1."""
-    from adhere.answer.hierarchy import render_documents
     from adhere.bench.run import Settings, answers_to
     from adhere.data.files import replacing
     from adhere.data.rows import read_prompts
@@ -175,7 +173,7 @@ def _many(prompt: str | None, options: dict[str, Any]) -> None:
         raise UsageError("give a prompt or --file, not both")
     if options["out"] is None:
         raise UsageError("--file needs --out", hint="E.g. --out answers.jsonl; `adhere score` reads it")
-    instructions = [render_documents(i) for i in read_prompts(options["file"])]
+    instructions = list(read_prompts(options["file"]))
     answerer = _answerer(options)
     settings = Settings(seed=options["seed"], oracle=True)  # the constraints of the user's own file are the request's
     found = call(answers_to(instructions, answerer, settings, Progress(str(options["file"]))))

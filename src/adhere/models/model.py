@@ -138,7 +138,9 @@ class Model:
     # Asking ----------------------------------------------------------------------------------------------------------
 
     async def answer(self, instruction: Instruction) -> Response:
-        """Answer one instruction: the Answerer's verb. Documents are expected in the messages already.
+        """Answer one instruction: the Answerer's verb. Its documents go into the messages here, each with its rank.
+
+        That it happens here, and not earlier, keeps them apart from the request for every strategy around the model.
 
         Raises:
             CapabilityError: if the backend cannot do what the sampling asks.
@@ -150,6 +152,10 @@ class Model:
             self.stats.calls += 1
             context.spend(response.usage)
             return response
+        if instruction.documents:
+            from adhere.models.hierarchy import render_documents
+
+            instruction = render_documents(instruction)
         return await self.generate(instruction.messages)
 
     async def generate(

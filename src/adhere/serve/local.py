@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from adhere.answer.hierarchy import render_documents, scan
+from adhere.answer.injections import scan
 from adhere.engine import context
 from adhere.models.base import Request, Sampling
+from adhere.models.hierarchy import render_documents
 from adhere.models.model import Model
 from adhere.records import (
     Document,
@@ -107,7 +108,9 @@ def understand(
     if isinstance(asked, ChatRequest):
         documents, flags = with_documents(asked)
         instruction = Instruction(call.id, messages_of(asked.messages), wishes.constraints, documents)
-        prompts: tuple[Instruction, ...] = (render_documents(instruction),)
+        # A strategy gets the documents apart, so that it reads no wish out of them; the model renders them at last.
+        apart = served.strategy and documents
+        prompts: tuple[Instruction, ...] = (instruction if apart else render_documents(instruction),)
         sampling |= _form(asked)
     else:
         prompts = _plain_prompts(call, served, asked, wishes)

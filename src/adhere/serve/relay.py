@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from adhere.answer.hierarchy import render_documents
+from adhere.models.hierarchy import render_documents
 from adhere.records import Instruction, to_builtins
 from adhere.serve.constraints_body import Wishes
 from adhere.serve.errors import ApiError

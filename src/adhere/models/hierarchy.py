@@ -4,7 +4,8 @@
 before the question as FollowRAG puts them (Dong et al. 2024, arXiv 2410.09584): passages with titles, question last.
 Untrusted text, and all text of tools, goes between fences with a key that the text cannot know, and a sentence in the
 system message says who is to be obeyed. The question comes after the material, since what stands last pulls most
-(prompt-injection benchmark, arXiv 2308.10819). `scan` says which stretches of a document look like orders.
+(prompt-injection benchmark, arXiv 2308.10819).
+`adhere.answer.injections.scan` says which stretches of a document look like orders.
 
 Not covered: no wording makes a small model safe. The fence tells a model which text is which; it enforces nothing.
 """
@@ -16,12 +17,11 @@ import re
 
 import msgspec
 
-from adhere.answer.injections import Flag, scan
 from adhere.errors import UsageError
 from adhere.models.prompts import Template
 from adhere.records import Document, Instruction, Message, encode
 
-__all__ = ["Flag", "render_documents", "scan"]
+__all__ = ["render_documents"]
 
 # What chat templates mean by themselves, and our own fence: untrusted text must not be able to write either.
 _CONTROL = re.compile(
@@ -55,13 +55,13 @@ def render_documents(instruction: Instruction) -> Instruction:
             )
         messages[at] = _with_passages(messages[at], instruction.documents, key)
     if fenced:
-        messages = _with_ranks(messages, Template.of("adhere.answer", "doc_ranks").render(key=key))
+        messages = _with_ranks(messages, Template.of("adhere.models", "doc_ranks").render(key=key))
     return msgspec.structs.replace(instruction, messages=tuple(messages), documents=())
 
 
 def _with_passages(question: Message, documents: tuple[Document, ...], key: str) -> Message:
     passages = "\n\n".join(_passage(document, number, key) for number, document in enumerate(documents, 1))
-    text = Template.of("adhere.answer", "doc_context").render(passages=passages, question=question.text)
+    text = Template.of("adhere.models", "doc_context").render(passages=passages, question=question.text)
     if isinstance(question.content, str):
         return msgspec.structs.replace(question, content=text)
     from adhere.records import ImagePart, TextPart
@@ -73,7 +73,7 @@ def _with_passages(question: Message, documents: tuple[Document, ...], key: str)
 def _passage(document: Document, number: int, key: str) -> str:
     title = document.title or document.id or "(none)"
     if document.trusted:
-        return Template.of("adhere.answer", "doc_passage").render(number=number, title=title, text=document.text)
+        return Template.of("adhere.models", "doc_passage").render(number=number, title=title, text=document.text)
     return _fenced(document.text, title, number, key)
 
 
@@ -84,7 +84,7 @@ def _fence_tool(message: Message, number: int, key: str) -> Message:
 
 
 def _fenced(text: str, title: str, number: int, key: str) -> str:
-    return Template.of("adhere.answer", "doc_untrusted").render(
+    return Template.of("adhere.models", "doc_untrusted").render(
         number=number, key=key, title=_defused(" ".join(title.split())), text=_defused(text)
     )
 
