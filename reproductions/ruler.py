@@ -52,12 +52,12 @@ class Size(NamedTuple):
 
 SIZES = {
     "smoke": Size(2, 1, 1, 48, 1, (10,)),
-    "small": Size(56, 10, 1, 112, 2),
+    "small": Size(40, 8, 1, 112, 2),
     "medium": Size(96, 25, 4, 112, 2),
     "full": Size(96, 25, 4, 112, 3),  # with a larger --model
 }
-CAP = 144  # new tokens of an answer; 80 words take about 105
-LORA, RATE, BATCH = Settings(rank=16, alpha=32), 2e-3, 8
+CAP = 128  # new tokens of an answer; 80 words take about 105
+LORA, RATE, BATCH = Settings(rank=16, alpha=32), 1e-3, 4
 MARGIN = 1.10  # the factor by which a tuned model's perplexity on plain answers may grow
 PAPER = {"All-level PM / FM, chat model with the text request": {
     "Mistral-7B": "15.45 / 27.70", "gemma-7b": "10.95 / 20.35", "Llama-3-8B": "29.35 / 44.25"},
@@ -165,7 +165,7 @@ def figures(answers: Sequence[Response], targets: Sequence[int], topics: Sequenc
     words = [word_count(r.text) for r in answers]
     rows = list(zip(targets, words, strict=True))
     varied = len(set(targets)) > 1 and len(set(words)) > 1
-    by_target = {t: float(np.mean([w for target, w in rows if target == t])) for t in dict.fromkeys(targets)}
+    by_target = {str(t): float(np.mean([w for target, w in rows if target == t])) for t in dict.fromkeys(targets)}
     found = {level: rate(hits(answers, targets, level), topics)._asdict() for level in ("PM", "FM")}
     return found | {
         "PM_by_target": {t: r.value for t, r in hits_by_target(rows, "PM").items()},
@@ -272,5 +272,5 @@ def _percent(rate: dict[str, Any]) -> str:
     return f"{100 * rate['value']:.0f}% [{100 * rate['low']:.0f}, {100 * rate['high']:.0f}]"
 
 
-def _words(means: dict[int, float]) -> str:
+def _words(means: dict[str, float]) -> str:
     return " ".join(f"{target}:{mean:.0f}" for target, mean in means.items())

@@ -72,6 +72,9 @@ RULER9 = (
     Bucket(">800", WordRange(800, None)),
 )
 MOST_ROWS = 20_000  # of a bucket
+# All new rows begin alike, and Adam moves a number by its rate at most in a step. At the adapter's rate SmolLM2's four
+# rows were still within 6 % of their length of each other after 42 steps, and told the model nothing.
+ROWS_FASTER = 10
 READ = ("rank", "alpha", "dropout", "targets")  # of an adapter's settings
 WARMUP = 0.05  # share of the steps; cosine from there
 
@@ -227,7 +230,7 @@ def _tuned(
         torch.manual_seed(settings.seed)
         model = _with_adapter(bare, lora, ids) if lora else bare.requires_grad_(True)
         weights = [p for p in model.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=0.0)
+        optimizer = torch.optim.AdamW(_groups(model, settings.learning_rate), weight_decay=0.0)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
         model.train()
         for step, rows_now in enumerate(loops.batches(rows, objective.length, settings), 1):
@@ -258,6 +261,14 @@ def _with_adapter(bare: Any, lora: Settings, ids: Sequence[int]) -> Any:
             trainable_token_indices=list(ids) or None,
         ),
     )
+
+
+def _groups(model: Any, rate: float) -> list[dict[str, Any]]:
+    """Weights with their learning rates: with an adapter, the new tokens' rows go faster than the rest."""
+    trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+    rows = [weight for name, weight in trained if "trainable_tokens" in name]
+    rest = [weight for name, weight in trained if "trainable_tokens" not in name]
+    return [{"params": rest, "lr": rate}, *([{"params": rows, "lr": ROWS_FASTER * rate}] if rows else [])]
 
 
 def _step(model: Any, rows: Sequence[Row], objective: NextToken, micro: int) -> float:
