@@ -28,10 +28,10 @@ from adhere.models.llamacpp import LlamaCpp
 from adhere.models.model import Model
 from adhere.records import Instruction, Message, Response, Score
 from adhere.score.budget import Candidates, at_budget, lines
-from adhere.score.cappy import candidates, prompt_text
 from adhere.score.consensus import Consensus
 from adhere.score.overlap import exact_match, rouge_l
 from adhere.score.small_scorer import SmallScorer
+from adhere.score.small_scorer_candidates import candidates, prompt_text
 from adhere.score.small_scorer_data import TaskRow, labelled
 from adhere.score.statistics import bootstrap_mean, compare, rate
 

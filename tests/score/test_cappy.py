@@ -18,11 +18,12 @@ from adhere.errors import DataError, ModelError, UsageError, WeightsError
 from adhere.models.fakes import Echo
 from adhere.models.model import Model
 from adhere.records import Instruction, Response
-from adhere.score.cappy import Cappy, candidates
+from adhere.score.cappy import Cappy
 from adhere.score.overlap import rouge_l
 from adhere.score.resolve import resolve
 from adhere.score.saved import read, save
 from adhere.score.small_scorer import SmallScorer
+from adhere.score.small_scorer_candidates import candidates
 from adhere.score.small_scorer_data import Labelled, TaskRow, labelled, repeated
 
 TASK = [

@@ -27,6 +27,7 @@ import msgspec
 
 from adhere.errors import DataError, UsageError
 from adhere.score import saved
+from adhere.score.small_scorer_candidates import task_row
 from adhere.score.small_scorer_data import Labelled, Quality, TaskRow, labelled, repeated
 
 if TYPE_CHECKING:
@@ -239,8 +240,6 @@ class SmallScorer:
             DataError: if an instruction has no reference.
             ModelError: if every answer to some instruction failed.
         """
-        from adhere.score.cappy import task_row
-
         missing = [instruction.id for instruction in task if not instruction.references]
         if missing:
             raise DataError(f"'{missing[0]}': Cappy needs at least one reference per training row")
