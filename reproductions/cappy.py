@@ -46,7 +46,7 @@ class Size(NamedTuple):
     ask: int
 
 
-SIZES = {"smoke": Size(3, 2, 3, 32, 0, 0), "small": Size(22, 18, 7, 1792, 40, 40),
+SIZES = {"smoke": Size(3, 2, 3, 32, 0, 0), "small": Size(18, 16, 7, 1280, 40, 30),
          "medium": Size(200, 100, 17, 24_576, 125, 125), "full": Size(200, 100, 17, 102_400, 125, 125)}  # fmt: skip
 # The paper's four decodings, cooler: at its temperature of 1 a model of 135M parameters hardly writes words.
 DECODINGS = {"greedy": {"temperature": 0.0}, "sampling": {"temperature": 0.7}, "temperature": {"temperature": 0.5},
