@@ -1,8 +1,9 @@
 """A thin HTTP/1.1 client: pooled connections, one POST at a time on each, bodies as they come.
 
-Why not a library's: what a proxy adds to a call is mostly its client. Measured for one small POST, CPU alone: httpx2
-2.0 ms, aiohttp 0.6 ms, this 0.07 ms (`docs/serve.md`). The parsing is llhttp's, through httptools, which uvicorn uses
-for the other direction. It does what one server asks of another: no redirects, cookies, proxies or compression.
+Why not a library's: what a proxy adds to a call is mostly its client. One small POST to an instant server took 1.1 ms
+with httpx2 and 0.27 ms with aiohttp, where a bare socket and this parser took 0.1 ms; with aiohttp the whole server
+spent 60% more processor time on a call. The parsing is llhttp's, through httptools, which uvicorn uses for the other
+direction. It does what one server asks of another: no redirects, cookies, proxies or compression.
 """
 
 from __future__ import annotations
