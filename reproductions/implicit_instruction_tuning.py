@@ -51,7 +51,7 @@ class Size(NamedTuple):
 
 SIZES = {
     "smoke": Size(2, 8, 2, 1, 8),
-    "small": Size(32, 96, 16, 3, 32),
+    "small": Size(24, 96, 12, 3, 32),
     "medium": Size(56, 96, 56, 5, 80),
     "full": Size(56, 512, 56, 5, 256),  # with a larger --model, e.g. the folder of Llama-2-7B
 }

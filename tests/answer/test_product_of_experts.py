@@ -75,6 +75,8 @@ def test_each_rule_can_be_switched_off_alone() -> None:
 def test_a_base_model_is_asked_in_the_papers_format() -> None:
     request = asked(Engine(), chat=False)
     assert [m.text for m in request.messages] == ["<|user|>\nIs it?\n<|assistant|>\n"]
+    base = asked(Engine(("complete", "diversity", "logit_bias", "rules")))  # no chat template, whatever `chat` says
+    assert (base.chat, [m.text for m in base.messages]) == (False, ["<|user|>\nIs it?\n<|assistant|>\n"])
     turns = (Message("system", "Be kind."), Message("user", "a"), Message("assistant", "b"), Message("user", "c"))
     assert tulu(turns) == "<|system|>\nBe kind.\n<|user|>\na\n<|assistant|>\nb\n<|user|>\nc\n<|assistant|>\n"
 

@@ -26,6 +26,7 @@ from adhere.answer.base import Strategy, Trace, base_model, draw, retold
 from adhere.engine import context
 from adhere.errors import CapabilityError, DataError
 from adhere.models.base import Rules
+from adhere.models.model import Model
 from adhere.records import Instruction, Message, Response
 from adhere.registry import register
 from adhere.roles import Answerer
@@ -40,6 +41,7 @@ DEFAULT = Rules(
     | dict.fromkeys(("*", "-", "  ", "#", "##", "\n", "!"), 1.0),
     diversity=-1.5,
 )
+OURS = ("eos_slope", "eos_max", "tokens", "diversity", "window", "first_of_many")  # `words` is LengthControl's
 LARGEST_FILE = 1_000_000  # bytes of a rule file
 
 
@@ -96,14 +98,12 @@ class ProductOfExperts(Strategy):
         self._require()
         rules = self.active
         trace.add("rules", **{k: v for k, v in msgspec.structs.asdict(rules).items() if v})
-        if not base_model(self).chat:
+        inner, base = self.model, base_model(self)
+        if not base.chat or "chat" not in base.info.capabilities:
             instruction = retold(instruction, Message("user", tulu(instruction.messages)))
-        return await draw(
-            self.model,
-            instruction,
-            rules=merged(eos_slope=rules.eos_slope, eos_max=rules.eos_max, tokens=rules.tokens,
-                         diversity=rules.diversity, window=rules.window, first_of_many=rules.first_of_many),
-        )  # fmt: skip
+            inner = _plain(base) if inner is base else inner
+        ours = {f: getattr(rules, f) for f in OURS}
+        return await draw(inner, instruction, rules=merged(**ours))
 
     def _require(self) -> None:
         info = self.info
@@ -127,6 +127,15 @@ def tulu(messages: Sequence[Message]) -> str:
     """A conversation in the paper's format for base models; its tags are plain text. Ends where the answer begins."""
     turns = "".join(f"<|{m.role}|>\n{m.text}\n" for m in messages)
     return f"{turns}<|assistant|>\n"
+
+
+def _plain(model: Model) -> Model:
+    """The same model, continuing text instead of answering turns."""
+    if not model.chat:
+        return model
+    made = Model(model.backend, sampling=model.sampling, store=model.store, patience=model.patience, chat=False)
+    made.stats = model.stats
+    return made
 
 
 class _Eos(msgspec.Struct, forbid_unknown_fields=True):
