@@ -2,8 +2,11 @@
 
 Checkable gold instead of GPT-4: sums, comparisons, extraction, lists, yes or no (templates below), answered by a model
 at temperature 0.8. Judges are compared by Pearson correlation with correctness, by risk against coverage, and as the
-scorer of best-of-8. Train, calibration and test items have different prompts. At `small` only the judge's last 8
-blocks are adapted and one pass is made; `medium` adapts all, twice.
+scorer of best-of-8. Train and test items have different prompts. At `small` only the judge's last 8 blocks are adapted,
+and only with the distillation; `medium` adapts all blocks, with it and without.
+
+A first run at `small` made 13 steps at the paper's rate of 3e-4, which left the judge where it was (Pearson -0.14, the
+same with and without distillation); steps and rate were raised after it, and the test items are the same ones.
 """
 
 from __future__ import annotations
@@ -29,18 +32,20 @@ from adhere.train.self_j import build, train
 
 
 class Size(NamedTuple):
-    """Items, draws of best-of-n, and the judge's training."""
+    """Items, questions of best-of-n, the judge's training, and the weights of the distillation that are compared."""
 
     train: int
     test: int
     best_of: int
     settings: Settings
+    kds: tuple[float, ...] = (0.0, 2.0)
 
 
-FIRST = Settings(batch=8, micro=8, top=8)
+# Few steps need a higher rate than the paper's 3e-4: with that and 13 steps the judge did not move.
+FIRST = Settings(batch=4, micro=4, epochs=2, top=8, learning_rate=1e-3)
 SIZES = {
     "smoke": Size(8, 6, 2, FIRST._replace(top=1)),
-    "small": Size(100, 80, 12, FIRST),
+    "small": Size(100, 80, 12, FIRST, (2.0,)),
     "medium": Size(1000, 500, 100, Settings(batch=16, micro=16, epochs=2)),
     "full": Size(30_000, 2_000, 850, Settings(batch=128, micro=16, epochs=2)),
 }
@@ -135,7 +140,7 @@ async def measure(scale: str, name: str) -> dict[str, Any]:
     right = np.array([float(checks[i.id](r.text)) for i, r in first])
     with tempfile.TemporaryDirectory() as place:
         judges: dict[str, Scorer] = {"self-eval": DigitJudge(model)}
-        for kd in (0.0, 2.0):
+        for kd in size.kds:
             train(name, built.rows, f"{place}/{kd}", size.settings, kd=kd, loaded=load(name))
             judges[f"self-j kd={kd:g}"] = SelfJ(f"{place}/{kd}")
         judges["self-j kd=2, reference"] = SelfJ(f"{place}/2.0", with_reference=True)
@@ -163,7 +168,7 @@ def run(scale: str, model: str) -> dict[str, Any]:
     def ahead(other: str) -> dict[str, float]:
         return interval(lambda at: pearson(ours[at], right[at]) - pearson(found[other][at], right[at]), n)
 
-    ahead_of = {j: ahead(j) for j in ("self-eval", "mean log-probability", "self-j kd=0")}
+    ahead_of = {j: ahead(j) for j in ("self-eval", "mean log-probability", "self-j kd=0") if j in found}
     curves = {j: risk_coverage(s.tolist(), (1 - right).tolist()) for j, s in found.items()}
 
     def gained(at: np.ndarray) -> float:
