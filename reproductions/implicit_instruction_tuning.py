@@ -16,6 +16,7 @@ import asyncio
 import json
 import math
 import random
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -64,6 +65,9 @@ PAPER = {"AlpacaEval win rate against the instruction-tuned twin (Llama-2-7B)": 
     "response ranking": {"Llama-2-7B": 80.4, "OLMo-7B": 74.5}}  # fmt: skip
 
 
+_TAG = re.compile(r"[<\[|]\s*(user|assistant)\b", re.IGNORECASE)
+
+
 def repeated(text: str) -> float:
     """The share of an answer's 4-grams of words that came in it before; 0 where it has none."""
     words = text.split()
@@ -72,8 +76,11 @@ def repeated(text: str) -> float:
 
 
 def continued(text: str) -> bool:
-    """Whether the answer goes on with a tag, of the user's next turn or of its own."""
-    return "<|user|>" in text or "<|assistant|>" in text
+    """Whether the answer goes on with a tag, of the user's next turn or of its own.
+
+    Written without its bars it counts as well: the rules make "<|" unlikely, which alone would be no merit.
+    """
+    return _TAG.search(text) is not None
 
 
 async def bare(model: Model, instruction: Instruction) -> Response:
