@@ -9,7 +9,7 @@ CPU is what the proxy's process used for a call, which a busy machine changes li
 constraints to check. Ends in one JSON line.
 
 litellm lives in an environment of its own, since it pins what the other peers need newer:
-python -m venv .venv-litellm && .venv-litellm/bin/pip install 'litellm[proxy]'
+python -m venv .venv-litellm && .venv-litellm/bin/pip install -r benchmarks/requirements-litellm.txt
 """
 
 from __future__ import annotations

@@ -32,6 +32,8 @@ def main() -> int:
     ]
     if data:
         jobs += [["constraints.py", *data], ["plain_words.py", *data]]
+    jobs += [["proxy.py", *(["--requests", "200"] if options.quick else [])]]
+    jobs += [["load.py", *(["--seconds", "10"] if options.quick else [])]]
     jobs += [["generation.py", *(["--prompts", "32", "--rounds", "1"] if options.quick else [])]]
     if data:
         jobs += [["eval_ifeval.py", *data, "--limit", "4" if options.quick else "64"]]

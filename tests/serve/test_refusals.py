@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adhere.errors import DataError, UsageError
@@ -96,6 +96,7 @@ anything = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(anything)
 def test_no_json_at_all_is_an_unforeseen_error(value: Any) -> None:
     from adhere.serve.openai_schema import ChatRequest, decode
