@@ -3,8 +3,8 @@
     python benchmarks/proxy.py [--requests 1000] [--litellm .venv-litellm/bin/litellm]
 
 Three servers on this machine: one that gives a fixed completion at once (`peers/fixed_upstream.py`), `adhere serve` and
-litellm in front of it. They are asked in turn, 20 calls each, so that whatever else the machine does hits all alike, then
-with 16 calls at a time. Added latency is the quantile through a proxy minus the same quantile of direct calls;
+litellm in front of it. They are asked in turn, 20 calls each, so that whatever else the machine does hits all alike;
+then with 16 calls at a time. Added latency is the quantile through a proxy minus the same quantile of direct calls;
 CPU is what the proxy's process used for a call, which a busy machine changes little. Adhere is asked with 0, 3 and 10
 constraints to check. Ends in one JSON line.
 

@@ -14,7 +14,7 @@ import uvicorn
 from adhere.models.model import Model
 from adhere.models.names import load
 from adhere.serve import Settings, build_app
-from adhere.serve.local import model_sampling
+from adhere.serve.job import model_sampling
 from adhere.serve.run import bound
 from adhere.serve.served import gather
 

@@ -71,7 +71,7 @@ def _serve(options: dict[str, Any]) -> None:
         raise missing_extra(error.name or "starlette", "serve", "adhere serve") from error
     from adhere.models.names import load
     from adhere.serve.app import build_app  # noqa: F401  a missing library shows here
-    from adhere.serve.local import model_sampling
+    from adhere.serve.job import model_sampling
     from adhere.serve.served import gather
     from adhere.serve.settings import Settings
 

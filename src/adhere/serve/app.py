@@ -19,6 +19,7 @@ from adhere.serve import local
 from adhere.serve.constraints_body import Wishes, read
 from adhere.serve.errors import ApiError
 from adhere.serve.guard import Call, Guard
+from adhere.serve.job import understand
 from adhere.serve.limits import read_body
 from adhere.serve.metrics import CONTENT_TYPE, Metrics
 from adhere.serve.openai_schema import ChatRequest, CompletionRequest, EmbeddingRequest, decode, leftover, rewritten
@@ -119,7 +120,7 @@ class _Routes:
             if asked.stream:
                 return EventStream(passing.stream(), seconds=None)
             return _json(await unless_gone(request.receive, passing.reply(), seconds))
-        job = local.understand(call, served, asked, wishes, leftover(body, kind), self.settings)
+        job = understand(call, served, asked, wishes, leftover(body, kind), self.settings)
         if asked.stream:
             return EventStream(local.stream(job), seconds=seconds)
         reply = await unless_gone(request.receive, local.reply(job), seconds)

@@ -12,7 +12,8 @@ from adhere.records import Instruction, to_builtins
 from adhere.serve.constraints_body import Wishes
 from adhere.serve.errors import ApiError
 from adhere.serve.guard import Call
-from adhere.serve.local import messages_of, noted, with_documents
+from adhere.serve.job import messages_of, with_documents
+from adhere.serve.local import noted
 from adhere.serve.openai_schema import ChatRequest, CompletionRequest, rewritten
 from adhere.serve.served import Served
 from adhere.serve.settings import Settings

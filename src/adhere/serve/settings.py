@@ -16,7 +16,7 @@ class Settings:
         keys: File of hashed keys, see `keys.py`; None lets everybody in.
         max_body: Bytes that a request may have.
         max_tokens: Most tokens of one answer; more is refused. None: no limit for other servers' models, and
-            `local.DEFAULT_TOKENS` for models run here.
+            `job.DEFAULT_TOKENS` for models run here.
         rate: Requests a minute of one key, or of one address where there are no keys; None: no limit.
         timeout: Seconds until an answer must be there; a stream that is passed on must bring something that often.
         log_prompts: Write what was asked and answered into the access log.
