@@ -26,6 +26,7 @@ from adhere.records import Instruction, Message, Response
 __all__ = ["led", "token_limit", "whole"]
 
 STRETCHES = 32  # calls an answer; a list of thirty items takes as many
+SHARE = 8  # tokens that a part gets at least: each stretch costs a reading of the prompt
 # In English some four characters are a token. Where a short completion has to fit, it may have two a token; a phrase
 # that is put there by us is taken for one token in three.
 WRITTEN, GIVEN = 2, 3
@@ -65,8 +66,8 @@ async def led(strategy: Strategy, machine: Machine, instruction: Instruction, pa
             cut = True
             break
         left = min(tails.parts_left(state), parts) if parts > 1 and number < STRETCHES // 2 else 0
-        closing = room <= reserve
-        share = room if closing else max(1, (room - reserve) // (left + 1))
+        closing = room < SHARE * (left + 1) if left else room <= reserve
+        share = room if closing else _share(room, reserve, left)
         response = await draw(
             strategy.model,
             _continued(instruction, text, chat=chat),
@@ -75,6 +76,7 @@ async def led(strategy: Strategy, machine: Machine, instruction: Instruction, pa
             max_tokens=share,
         )
         used += response.usage.completion_tokens
+        begun = len(text)
         text, state = _joined(machine, text, state, response.text)
         stopped = response.finish_reason != "length"
         if machine.final[state] and (stopped or not left):
@@ -85,7 +87,7 @@ async def led(strategy: Strategy, machine: Machine, instruction: Instruction, pa
                 continue  # it came to the next part by itself, and goes on
             cut = True
             if not closing:
-                text, state = _back(machine, text, state)
+                text, state = _back(machine, text, state, begun)
         tail, state = tails.forced(text, state)
         text, given = text + tail, given + len(tail)
         if machine.final[state] and not tails.goes_on(state):
@@ -105,6 +107,13 @@ def _prepared(machine: Machine) -> tuple[Tails, gbnf.Grammar]:
     return tails, gbnf.Grammar(machine, tails.stops())
 
 
+def _share(room: int, reserve: int, left: int) -> int:
+    """Tokens for the next stretch: an equal share of what is not reserved, where `left` more parts are to come."""
+    if not left:
+        return max(1, room - reserve)
+    return min(room, max(SHARE, (room - reserve if room > reserve else room) // (left + 1)))
+
+
 def _joined(machine: Machine, text: str, state: int, more: str) -> tuple[str, int]:
     """The text and one more stretch, as far as it keeps to the grammar.
 
@@ -121,12 +130,15 @@ def _joined(machine: Machine, text: str, state: int, more: str) -> tuple[str, in
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)*]*(?=\s)")
 
 
-def _back(machine: Machine, text: str, state: int) -> tuple[str, int]:
-    """The text back to its last whole sentence, or whole word, if no more is missing there than here."""
+def _back(machine: Machine, text: str, state: int, begun: int) -> tuple[str, int]:
+    """The text back to its last whole sentence, or whole word, if no more is missing there than here.
+
+    Not behind where the stretch has begun: every stretch gets on.
+    """
     ends = [m.end() for m in _SENTENCE_END.finditer(text)][-1:]
     for end in (*ends, text.rstrip().rfind(" ")):
         before = machine.run(text[: max(end, 0)])
-        if end > 0 and before is not None and machine.distance[before] <= machine.distance[state] + 2:
+        if end > begun and before is not None and machine.distance[before] <= machine.distance[state] + 2:
             return text[:end], before
     return text, state
 
