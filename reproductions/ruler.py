@@ -48,15 +48,15 @@ class Size(NamedTuple):
     tokens: int
     epochs: int
     targets: tuple[int, ...] = (10, 30, 50, 80)
+    cap: int = 128  # new tokens of an answer; 80 words take about 105
 
 
 SIZES = {
-    "smoke": Size(2, 1, 1, 48, 1, (10,)),
+    "smoke": Size(2, 1, 1, 48, 1, (10,), 16),
     "small": Size(40, 8, 1, 112, 2),
     "medium": Size(96, 25, 4, 112, 2),
     "full": Size(96, 25, 4, 112, 3),  # with a larger --model
 }
-CAP = 128  # new tokens of an answer; 80 words take about 105
 LORA, RATE, BATCH = Settings(rank=16, alpha=32), 1e-3, 4
 MARGIN = 1.10  # the factor by which a tuned model's perplexity on plain answers may grow
 PAPER = {"All-level PM / FM, chat model with the text request": {
@@ -107,14 +107,14 @@ async def all_of(make: Callable[[int], Answerer], test: Sequence[Instruction], s
     return list(await asyncio.gather(*jobs))
 
 
-def opened(path: str | Path) -> Model:
+def opened(path: str | Path, size: Size) -> Model:
     """A model through torch, in bfloat16, which an ordinary processor too computes twice as fast."""
-    return Model(Torch(path, dtype="bfloat16"), sampling=Sampling(max_tokens=CAP), store=Store.default())
+    return Model(Torch(path, dtype="bfloat16"), sampling=Sampling(max_tokens=size.cap), store=Store.default())
 
 
 def tuned(name: str, rows: Sequence[Example], size: Size, *, vanilla: bool) -> Path:
     """The folder of the tuned model; kept in the cache, so that a run that was killed goes on where it was."""
-    what = digest([name, rows, size, LORA, RATE, BATCH, vanilla])[:16]
+    what = digest([name, rows, size.epochs, LORA, RATE, BATCH, vanilla])[:16]
     folder = cache_dir() / "reproductions" / f"ruler-{what}"
     if not (folder / "ruler.json").is_file():
         tokenizer, model = load(name)  # the adapter itself stays in float32
@@ -193,23 +193,23 @@ async def measure(scale: str, name: str) -> dict[str, Any]:
     written = await asyncio.gather(*(engine.answer(i) for i in train))
     rows = [row for i, r in zip(train, written, strict=True) for row in rows_of(i, r.text)]
     plain = [(i, r.text) for i, r in zip(test, await asyncio.gather(*map(engine.answer, test)), strict=True)]
-    engine.sampling = msgspec.structs.replace(engine.sampling, max_tokens=CAP)
+    engine.sampling = msgspec.structs.replace(engine.sampling, max_tokens=size.cap)
     answers = {"cut and continue": await all_of(lambda w: LengthControl(engine, w, told=False), test, size)}
     if "grammar" in engine.info.capabilities:
         answers["constrained"] = await all_of(lambda w: Bounded(engine, w), test, size)
     await engine.close()
     ppl: dict[str, float] = {}
     fluency: dict[str, float] = {}
-    ruler = opened(folder := tuned(name, rows, size, vanilla=False))
+    ruler = opened(folder := tuned(name, rows, size, vanilla=False), size)
     answers["ruler"] = await all_of(lambda w: Ruler(ruler, w), test, size)
     free = await asyncio.gather(*(Ruler(ruler).answer(i) for i in test))
     ppl["ruler"] = await perplexity(ruler, plain)
     await ruler.close()
-    vanilla = opened(tuned(name, rows, size, vanilla=True))
+    vanilla = opened(tuned(name, rows, size, vanilla=True), size)
     answers["vanilla, told"] = await all_of(lambda w: Told(vanilla, w), test, size)
     ppl["vanilla"] = await perplexity(vanilla, plain)
     await vanilla.close()
-    base = opened(name)
+    base = opened(name, size)
     answers["untuned, told"] = await all_of(lambda w: Told(base, w), test, size)
     answers["length_control"] = await all_of(lambda w: LengthControl(base, w, told=False), test, size)
     ppl["untuned"] = await perplexity(base, plain)
@@ -259,7 +259,7 @@ def run(scale: str, model: str) -> dict[str, Any]:
         "self_chosen": {"tokens": [t for t, _ in chosen], "words": [n for _, n in chosen], "FM": float(np.mean(kept))},
         "perplexity_of_plain_answers": found["ppl"] | {"ratio": ratio, "margin": MARGIN, "within": ratio <= MARGIN},
         "training": found["training"],
-        "n": len(topics), "questions": len(set(topics)), "new_tokens_cap": CAP, "paper": PAPER,
+        "n": len(topics), "questions": len(set(topics)), "new_tokens_cap": SIZES[scale].cap, "paper": PAPER,
         "examples": {arm: [r.text for r in a[: len(set(targets))]] for arm, a in answers.items()},
     }  # fmt: skip
 
