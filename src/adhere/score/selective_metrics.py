@@ -52,9 +52,7 @@ class Curve(NamedTuple):
         if self.arbitrary:
             return f"all {len(self.risk)} scores are equal: which items are answered is arbitrary"
         half, full = self.at(0.5), self.risk[-1]
-        return (
-            f"risk {half:.3f} at half coverage, {full:.3f} at full; AURC {self.aurc:.3f}"
-        )
+        return f"risk {half:.3f} at half coverage, {full:.3f} at full; AURC {self.aurc:.3f}"
 
 
 class Threshold(NamedTuple):
