@@ -172,7 +172,7 @@ def run(scale: str, model: str) -> dict[str, Any]:
                      f"{t['best_human']:.2f}; reached: {means}; R² from h {r2['h']:.2f}, z {r2['z']:.2f}")  # fmt: skip
     lines += [f"    score, NeuralUCB minus {name}: {_interval(d)}" for name, d in scores["difference"].items()]
     return {
-        "claim": "in equal tries NeuralUCB on hidden states gets further than random choice and a Gaussian process on z",
+        "claim": "in equal tries NeuralUCB on hidden states gets further than random choice and a GP on z",
         "holds": "shown" if beats and scale != "smoke" else "not shown",
         "headline": f"{model}: known function, regret {known['mean']['neural_ucb']:.2f} against "
         f"{known['mean']['random']:.2f} (random) and {known['mean']['gp']:.2f} (GP), n={size.known_seeds} seeds; real "
