@@ -30,6 +30,9 @@ SHARE = 8  # tokens that a part gets at least: each stretch costs a reading of t
 # In English some four characters are a token. Where a short completion has to fit, it may have two a token; a phrase
 # that is put there by us is taken for one token in three.
 WRITTEN, GIVEN = 2, 3
+# What a model has not completed in its tokens (a row of dates has one a character) is completed for it, if that takes
+# so few characters: two keywords and a quotation mark, but not thirty sentences.
+CLOSED = 80
 
 
 async def whole(strategy: Strategy, machine: Machine, instruction: Instruction) -> Response:
@@ -92,6 +95,9 @@ async def led(strategy: Strategy, machine: Machine, instruction: Instruction, pa
         text, given = text + tail, given + len(tail)
         if machine.final[state] and not tails.goes_on(state):
             break
+    if not machine.final[state] and machine.distance[state] <= CLOSED:
+        text, state = _back(machine, text, state, 0)
+        text += tails.shortest(text, state)
     return msgspec.structs.replace(response, text=text, finish_reason="length" if cut else "stop")
 
 

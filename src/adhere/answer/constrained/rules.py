@@ -39,6 +39,7 @@ MOST_WORDS = 800  # answers of local models are not longer, nor does the grammar
 
 
 TOKENS_A_WORD = 4 / 3  # in English, punctuation included
+TOKENS_A_SENTENCE = 6  # the shortest that are still sentences: "It rains." with its space
 
 
 class Cannot(Exception):
@@ -93,6 +94,12 @@ def _words(wanted: Range, counted: WordsAs, context: Context) -> list[Way]:
     land: list[Way] = [(Words(wanted, counted, land=True),)] if TAILED.isdisjoint(context.kinds) else []
     rough: list[Way] = [(Words(wanted, "runs"),)] if counted == "native" and not wanted.low else []
     return [*land, (Words(wanted, counted),), *rough]
+
+
+def _sentences(wanted: Range, context: Context) -> list[Way]:
+    if context.tokens is not None and wanted.low * TOKENS_A_SENTENCE > context.tokens:
+        raise Cannot(f"{wanted.low} sentences do not fit into {context.tokens} tokens")
+    return [(Sentences(wanted),)]
 
 
 def _plain_word(word: str) -> bool:
@@ -242,8 +249,8 @@ RULES: dict[str, Rule] = {
     ),
     "ruler:length": _ruler,
     "codi:length": _codi,
-    "sentences": lambda a, c: [(Sentences(_range(a)),)],
-    "length_constraints:number_sentences": lambda a, c: [(Sentences(_related(a["relation"], a["num_sentences"])),)],
+    "sentences": lambda a, c: _sentences(_range(a), c),
+    "length_constraints:number_sentences": lambda a, c: _sentences(_related(a["relation"], a["num_sentences"]), c),
     "paragraphs": _paragraphs,
     "length_constraints:number_paragraphs": lambda a, c: [(Divided("***", Range(a["num_paragraphs"],
                                                                                a["num_paragraphs"])),)],

@@ -59,6 +59,17 @@ class Tails:
             tail, state = tail + chosen, self._after(chosen, state)
         return self._without_space(tail, state, text, begin)
 
+    def shortest(self, text: str, state: int) -> str:
+        """The shortest completion of a text that has led to a state, of whatever characters: the form, at least."""
+        tail = ""
+        while not self._machine.final[state]:
+            chosen = self._choice(text + tail, state)
+            if chosen is None:
+                nearer = "".join(self._machine.classes[index] for index in self._machine.nearer(state))
+                chosen = next((c for c in " \n" if c in nearer), min(nearer))
+            tail, state = tail + chosen, self._after(chosen, state)
+        return tail
+
     def _spaced(self, text: str, state: int) -> int | None:
         """The state behind a space, where one may part the text from what follows without making that longer."""
         after = self._machine.run(" ", state) if text and not text[-1].isspace() else None
