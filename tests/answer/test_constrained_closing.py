@@ -15,9 +15,7 @@ from adhere.records import Constraint, Instruction
 @pytest.mark.parametrize("limit", [24, 40, 64])
 def test_keywords_and_a_closing_quotation_mark_come_in_spite_of_a_row_of_digits(limit: int, smollm2: object) -> None:
     wanted = (Constraint("quoted"), Constraint("keywords", {"keywords": ["python", "java"]}))
-    instruction = Instruction.of(
-        "Write the dates 2022-01-01 2022-01-02 2022-01-03 and go on.", *wanted
-    )
+    instruction = Instruction.of("Write the dates 2022-01-01 2022-01-02 2022-01-03 and go on.", *wanted)
     model = adhere.load("smollm2", max_tokens=limit)
     response = asyncio.run(adhere.answer.Constrained(model).answer(instruction))
     assert all(score.passed for score in verify(response.text, build_all(wanted, "fixed")).strict), response.text

@@ -28,10 +28,10 @@ def test_a_lone_surrogate_has_a_seed():
 
 
 def test_the_context_holds_inside_the_block_only():
-    assert context.current() == (0, 0)
+    assert context.current()[:2] == (0, 0)
     with context.use(seed=3, sample=1):
-        assert context.current() == (3, 1)
+        assert context.current()[:2] == (3, 1)
         with context.use(seed=4):
-            assert context.current() == (4, 0)
-        assert context.current() == (3, 1)
-    assert context.current() == (0, 0)
+            assert context.current()[:2] == (4, 0)
+        assert context.current()[:2] == (3, 1)
+    assert context.current()[:2] == (0, 0)

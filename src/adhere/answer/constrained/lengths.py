@@ -192,9 +192,10 @@ class Letters(Piece[int, bool]):
 class Capitals(Piece[tuple[int, str, int], str]):
     """So many words in capitals.
 
-    With a lower bound such a word is two capitals or more between white space and ordinary punctuation, which every way
-    of counting takes for one. With an upper bound every run of capitals counts ("I" too; long ones twice, since a
-    tokeniser sees two words in "CANNOT"), and words that mix ("McDonald", "B2B") are not written.
+    With a lower bound such a word is two capitals or more between white space, which every way of counting takes for
+    one ("made.OS" is none: a tokeniser leaves it whole). With an upper bound every run of capitals counts ("I" too;
+    long ones twice, since a tokeniser sees two words in "CANNOT"), and words that mix ("McDonald", "B2B") are not
+    written.
 
     States: (number, place, capitals in this run): place "out", "in" (a run of capitals), "mixed" (any other word).
     """
@@ -213,7 +214,7 @@ class Capitals(Piece[tuple[int, str, int], str]):
             return "digit"
         if char in "'’-_":
             return "joiner"
-        return "clear" if is_space(char) or char in ".,;:!?" else "other"
+        return "clear" if is_space(char) or (char in ".,;:!?" and not self.wanted.low) else "other"
 
     def step(self, state: tuple[int, str, int], label: str) -> tuple[int, str, int] | None:
         number, place, run = state
@@ -225,10 +226,10 @@ class Capitals(Piece[tuple[int, str, int], str]):
             if self.limited and place == "in" and (run > 1 or label == "digit"):
                 return None
             return number, "mixed", 0
-        if self.limited and self.wanted.low and place == "in" and label == "joiner":
+        if self.limited and self.wanted.low and place == "in" and label != "clear":
             return None
         counted = self._closed(state, clear=label == "clear")
-        apart = label == "clear" or (self.limited and label == "other")
+        apart = label == "clear" or (self.limited and not self.wanted.low and label == "other")
         return None if counted is None else (counted, "out" if apart else "mixed", 0)
 
     def _closed(self, state: tuple[int, str, int], *, clear: bool) -> int | None:
