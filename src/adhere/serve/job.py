@@ -12,7 +12,7 @@ from adhere.answer.injections import scan
 from adhere.models.base import Request, Sampling
 from adhere.models.hierarchy import render_documents
 from adhere.models.model import Model
-from adhere.records import Document, ImagePart, ImageUrl, Instruction, Message, TextPart, to_builtins
+from adhere.records import Document, ImagePart, ImageUrl, Instruction, Message, Role, TextPart, to_builtins
 from adhere.serve.constraints_body import Wishes
 from adhere.serve.errors import ApiError
 from adhere.serve.guard import Call
@@ -162,6 +162,13 @@ def _plain_prompts(call: Call, served: Served, asked: CompletionRequest, wishes:
     return tuple(Instruction(call.id, (Message("user", str(t)),), wishes.constraints) for t in texts)
 
 
+# OpenAI's newer and older names beside the four that every chat template knows.
+ROLES: dict[str, Role] = {
+    "system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool",
+    "function": "tool",
+}  # fmt: skip
+
+
 def messages_of(turns: Sequence[Turn]) -> tuple[Message, ...]:
     """The conversation as records.
 
@@ -173,11 +180,10 @@ def messages_of(turns: Sequence[Turn]) -> tuple[Message, ...]:
         if turn.tool_calls not in (msgspec.UNSET, msgspec.Raw(b"null")) or turn.function_call is not msgspec.UNSET:
             raise ApiError(400, "tool calls are not supported by this model", code="unsupported_parameter",
                            param=f"messages[{at}].tool_calls")  # fmt: skip
-        role = {"developer": "system", "function": "tool"}.get(turn.role, turn.role)
         if turn.content is None:
             raise ApiError(400, "a message has no content", code="invalid_value", param=f"messages[{at}].content")
         content = turn.content if isinstance(turn.content, str) else tuple(_part(p, at) for p in turn.content)
-        made.append(Message(role, content, turn.name))  # type: ignore[arg-type]
+        made.append(Message(ROLES[turn.role], content, turn.name))
     return tuple(made)
 
 

@@ -21,7 +21,7 @@ import string
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from adhere.score.extract import KINDS, same_answer
+from adhere.score.extract import KINDS, Kind, same_answer
 
 __all__ = ["METRICS", "grade", "interquartile_mean", "normalise"]
 
@@ -68,8 +68,8 @@ def contains(answer: str, gold: str) -> float:
     return float(re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", normalise(answer)) is not None)
 
 
-def _extracted(kind: str) -> Callable[[str, str], float]:
-    return lambda answer, gold: float(same_answer(answer, gold, kind))  # type: ignore[arg-type]
+def _extracted(kind: Kind) -> Callable[[str, str], float]:
+    return lambda answer, gold: float(same_answer(answer, gold, kind))
 
 
 METRICS: dict[str, Callable[[str, str], float]] = {
