@@ -27,7 +27,7 @@ from adhere.answer.decompose import decomposer
 from adhere.answer.decrim import DeCRIM
 from adhere.bench.base import get
 from adhere.bench.ifeval import IFEVAL
-from adhere.bench.run import build_checkers
+from adhere.bench.grading import build_checkers
 from adhere.constraints import verify
 from adhere.data.sets import locate
 from adhere.models.model import Model

@@ -138,7 +138,8 @@ class Benchmark(NamedTuple):
         """
         if self.judge == "required" and options.judge is None:
             raise UsageError(
-                f"benchmark '{self.name}' needs a judge", hint="Add --judge openai:MODEL@https://host/v1, or --judge smollm2"
+                f"benchmark '{self.name}' needs a judge",
+                hint="Add --judge openai:MODEL@https://host/v1, or --judge smollm2",
             )
 
 

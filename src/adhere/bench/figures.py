@@ -1,8 +1,8 @@
 """Figures ready for a manifest: a value with its 95 % interval, the number of rows and of the clusters behind them.
 
-    share([True, False, True])                                  # a rate: Wilson's interval
-    mean([0.2, None, 0.9], clusters=["q1", "q1", "q2"])         # of any numbers; None is left out and counted
-    statistic(drop_rate, rows, clusters=[r.instruction.id for r in rows])   # any function of the rows
+share([True, False, True])                                  # a rate: Wilson's interval
+mean([0.2, None, 0.9], clusters=["q1", "q1", "q2"])         # of any numbers; None is left out and counted
+statistic(drop_rate, rows, clusters=[r.instruction.id for r in rows])   # any function of the rows
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any
 from adhere.bench.run_dir import Row, VerdictRow
 from adhere.errors import DataError
 
-__all__ = ["HEADLINES", "counts", "metric", "metrics"]
+__all__ = ["HEADLINES", "counts", "labels", "metric", "metrics", "names"]
 
 HEADLINES = {
     "prompt_strict": "prompts, strict",
@@ -73,11 +73,17 @@ def metric(found: dict[str, Any], name: str) -> dict[str, float]:
 
 
 def names(found: dict[str, Any]) -> list[str]:
-    """The dotted names of all rates."""
-    groups = [g for g in ("by_family", "by_kind") if g in found]
-    return [n for n in HEADLINES if n in found] + [
+    """The dotted names of all rates, those of the whole run first."""
+    groups = [g for g in found if g.startswith("by_")]
+    return [n for n in found if n not in groups] + [
         f"{g}.{key}.{reading}" for g in groups for key in found[g] for reading in found[g][key]
     ]
+
+
+def labels(manifest: dict[str, Any]) -> dict[str, str]:
+    """The figures of a run by name, each with what it says; the headline first."""
+    declared = manifest["benchmark"].get("metrics")
+    return {name: m["label"] for name, m in declared.items()} if declared else HEADLINES
 
 
 def _path(name: str) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from adhere.bench.run import versions
+from adhere.bench.manifest import versions
 from adhere.bench.run_dir import replace_bytes
 from adhere.errors import DataError, UsageError
 

@@ -7,13 +7,17 @@ from typing import Any
 
 import msgspec
 
-from adhere.bench.base import Benchmark, get
+from adhere.bench.asking import Answer
+from adhere.bench.base import Benchmark, Options, get
+from adhere.bench.grading import build_checkers, grade
+from adhere.bench.manifest import about, versions
 from adhere.bench.metrics import counts, metrics
 from adhere.bench.responses import Answers, read_answers
-from adhere.bench.run import Answer, build_checkers, grade, versions
+from adhere.bench.run import graded
 from adhere.bench.run_dir import SCHEMA, Row, Run, load
 from adhere.constraints import Dialect
 from adhere.data.files import shown
+from adhere.engine.sync import call
 from adhere.errors import DataError
 from adhere.records import Constraint, Failure, Instruction, Message, Response, Usage
 
@@ -40,7 +44,13 @@ def score_file(path: Path, against: str | None = None, dialect: Dialect | None =
     for answer, place in zip(found.answers, found.places, strict=True):
         asked.setdefault(answer.instruction.id, answer.instruction)
         places.setdefault(answer.instruction.id, place)
-    rows, verdicts = grade(found.answers, build_checkers(list(asked.values()), chosen, places))
+    if benchmark is not None and benchmark.scorer is not None:
+        options = Options()
+        benchmark.check(options)
+        rows, verdicts, figures = call(graded(benchmark, found.answers, benchmark.scorer(options), {}, options))
+    else:
+        rows, verdicts = grade(found.answers, build_checkers(list(asked.values()), chosen, places))
+        figures = metrics(rows, verdicts)
     manifest = {
         "schema": SCHEMA,
         "benchmark": _about(benchmark, path, len(instructions) if instructions is not None else len(asked)),
@@ -50,7 +60,7 @@ def score_file(path: Path, against: str | None = None, dialect: Dialect | None =
         "settings": {"limit": None, "samples": 1 + max(a.sample for a in found.answers), "seed": 0, "dialect": chosen},
         "counts": counts(rows, verdicts),
         "cut_share": None,
-        "metrics": metrics(rows, verdicts),
+        "metrics": figures,
         "versions": versions(),
         "machine": {},
     }
@@ -58,34 +68,62 @@ def score_file(path: Path, against: str | None = None, dialect: Dialect | None =
 
 
 def regrade(directory: Path, dialect: Dialect | None = None) -> Run:
-    """A run's answers graded anew, in the same dialect or another.
+    """A run's answers graded anew, in the same dialect or another, or by its benchmark's own scorer.
 
     Raises:
-        UsageError, DataError: as `run_dir.load`.
+        UsageError, DataError: as `run_dir.load`, or if the benchmark's prompts are no longer those of the run.
     """
     old = load(directory)
-    chosen: Dialect = dialect or old.manifest["settings"]["dialect"]
-    instructions: dict[str, Instruction] = {}
-    answers = []
-    for row in old.rows:
-        if row.id not in instructions:
-            instructions[row.id] = _instruction(row.id, row.messages, row.constraints, row.meta, directory)
-        # What a checker once choked on is graded again; what the model failed on stays failed.
-        failure = _failure(row) if row.response is None else None
-        usage = Usage(row.prompt_tokens, row.completion_tokens)
-        response = (
-            None if row.response is None else Response(row.response, finish_reason=row.finish_reason, usage=usage)
-        )
-        answers.append(Answer(instructions[row.id], row.sample, response, failure))
-    rows, verdicts = grade(answers, build_checkers(list(instructions.values()), chosen))
+    scored = "metrics" in old.manifest["benchmark"]
+    benchmark = get(old.manifest["benchmark"]["name"]) if scored else None
+    asked = {i.id: i for i in benchmark.instructions()} if benchmark else {}
+    answers = [_answer(row, asked, scored, directory) for row in old.rows]
+    settings = old.manifest["settings"]
+    chosen: Dialect = dialect or settings["dialect"]
+    if benchmark is None:
+        checkers = build_checkers(list({a.instruction.id: a.instruction for a in answers}.values()), chosen)
+        rows, verdicts = grade(answers, checkers)
+        found = metrics(rows, verdicts)
+    else:
+        options = _options(settings)
+        scorer = benchmark.scorer(options) if benchmark.scorer else None
+        rows, verdicts, found = call(graded(benchmark, answers, scorer, {}, options))
     rows = [msgspec.structs.replace(new, trace=row.trace) for new, row in zip(rows, old.rows, strict=True)]
     fresh: dict[str, Any] = {
-        "settings": old.manifest["settings"] | {"dialect": chosen},
+        "settings": settings | {"dialect": chosen},
         "counts": counts(rows, verdicts),
-        "metrics": metrics(rows, verdicts),
+        "metrics": found,
         "versions": versions(),
     }
     return Run(old.manifest | fresh, rows, verdicts)
+
+
+def _options(settings: dict[str, Any]) -> Options:
+    against = settings.get("against")
+    return Options(
+        judge=settings.get("judge"),
+        scorer=settings.get("scorer"),
+        against=Path(against) if against else None,
+        seed=settings["seed"],
+    )
+
+
+def _answer(row: Row, asked: dict[str, Instruction], scored: bool, directory: Path) -> Answer:
+    """The answer that a row holds. Scorers get the benchmark's own instruction: a row keeps no references."""
+    if scored:
+        if row.id not in asked:
+            raise DataError(
+                f"{directory}: the benchmark has no prompt '{row.id}' any more", hint="Run the evaluation again"
+            )
+        instruction = asked[row.id]
+    else:
+        instruction = _instruction(row.id, row.messages, row.constraints, row.meta, directory)
+    # What a checker once choked on is graded again; what the model failed on stays failed.
+    if row.response is None:
+        return Answer(instruction, row.sample, None, _failure(row))
+    usage = Usage(row.prompt_tokens, row.completion_tokens)
+    trace = tuple(msgspec.json.decode(row.trace))
+    return Answer(instruction, row.sample, Response(row.response, "", row.finish_reason, usage, trace=trace), None)
 
 
 def _failure(row: Row) -> Failure:
@@ -116,5 +154,4 @@ def _about(benchmark: Benchmark | None, path: Path, prompts: int) -> dict[str, A
             "headline": "prompt_strict",
             "prompts": prompts,
         }
-    keys = ("name", "about", "licence", "paper", "headline")
-    return {k: getattr(benchmark, k) for k in keys} | {"prompts": prompts}
+    return about(benchmark, prompts)

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from adhere.bench.asking import Answer
 from adhere.bench.logs import Source, inspect_ai, lm_eval
-from adhere.bench.run import Answer
 from adhere.data.ifeval_rows import identity, to_instruction
 from adhere.data.rows import constraints_of, json_list
 from adhere.errors import AdhereError, DataError, UsageError

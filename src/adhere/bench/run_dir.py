@@ -69,7 +69,10 @@ class Row(Record, omit_defaults=False):
 
 
 class VerdictRow(Record, omit_defaults=False):
-    """One constraint of one answer; `strict` None is undecided. `spans` is JSON `[[start, end, label], …]`."""
+    """One constraint of one answer, or one figure that its scorer found.
+
+    `strict` None is undecided. `spans` is JSON `[[start, end, label], …]`. `value` is the figure, None for constraints.
+    """
 
     id: str
     sample: int
@@ -81,6 +84,7 @@ class VerdictRow(Record, omit_defaults=False):
     loose: bool | None
     reason: str
     spans: str
+    value: float | None = None
 
 
 class Run(NamedTuple):
@@ -172,7 +176,7 @@ def replace_bytes(path: Path, data: bytes) -> None:
             partial.unlink()
 
 
-_ARROW = {"str": "string", "str | None": "string", "int": "int64", "bool | None": "bool"}
+_ARROW = {"str": "string", "str | None": "string", "int": "int64", "bool | None": "bool", "float | None": "float64"}
 
 
 def _write_parquet(records: Sequence[Record], shape: type[Record], path: Path) -> None:

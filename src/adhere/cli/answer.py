@@ -162,7 +162,7 @@ def _named(constraint: Constraint) -> str:
 
 def _many(prompt: str | None, options: dict[str, Any]) -> None:
     """Answer a file of prompts; rows that fail are written with their error, and the exit status is 1."""
-    from adhere.bench.run import Settings, answers_to
+    from adhere.bench.asking import Settings, answers_to
     from adhere.data.files import replacing
     from adhere.data.rows import read_prompts
     from adhere.engine import Progress
