@@ -6,7 +6,7 @@ the trace, so that a run is graded again, by another norm say, without a model:
 
     {"step": "choices", "set": "options", "options": […], "logprobs": […], "tokens": […], "shots": 0}
 
-TruthfulQA has a second set, whose options are each true or false: `meta["mc2"] = {"options": […], "labels": [1, 0, …]}`.
+TruthfulQA has a second set, each of whose options is true or false: `meta["mc2"] = {"options": […], "labels": [1, 0]}`.
 """
 
 from __future__ import annotations
