@@ -19,7 +19,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from adhere.errors import UnknownNameError, did_you_mean
+from adhere.errors import UnknownNameError, UsageError, did_you_mean
 from adhere.partspec import Call, parse
 from adhere.records import Instruction, Record, Response
 from adhere.registry import parts, register
@@ -163,12 +163,12 @@ class Recorded:
         """The recorded verdict; it does not look at the answers.
 
         Raises:
-            UnknownNameError: if the row has none of that name.
+            UsageError: if the row has none of that name.
         """
         there = instruction.meta.get("verdicts") or {}
         if self.name not in there:
             known = did_you_mean(self.name, there) or f"It has: {', '.join(sorted(there)) or 'none'}"
-            raise UnknownNameError(f"row '{instruction.id}' has no verdict named '{self.name}'", hint=known)
+            raise UsageError(f"row '{instruction.id}' has no verdict named '{self.name}'", hint=known)
         given = there[self.name]
         both = given if isinstance(given, list) else [given]
         sides: tuple[Side, ...] = ("a", "b")
