@@ -79,12 +79,16 @@ def test_offline_means_no_download(server: str, monkeypatch: pytest.MonkeyPatch)
     assert Files.served == 0
 
 
-def test_the_users_own_file_comes_first_and_another_version_is_told(
+def test_the_users_own_file_comes_first_and_another_version_must_be_accepted(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "data" / "set").mkdir(parents=True)
     (tmp_path / "data" / "set" / "rows.jsonl").write_bytes(b"mine")
     monkeypatch.setenv("ADHERE_DATA", str(tmp_path / "data"))
+    with pytest.raises(DataError, match="another version") as caught:
+        locate(DataFile("set/rows.jsonl", DIGEST, f"{server}/right"))
+    assert DIGEST[:12] in caught.value.message and "--accept-data" in caught.value.hint
+    monkeypatch.setenv("ADHERE_ACCEPT_DATA", "1")
     found = locate(DataFile("set/rows.jsonl", DIGEST, f"{server}/right"))
     assert found.path.read_bytes() == b"mine"
     assert found.sha256 == hashlib.sha256(b"mine").hexdigest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from adhere.bench.metrics import HEADLINES
+from adhere.bench.metrics import labels
 from adhere.bench.run_dir import Row, Run, VerdictRow
 from adhere.errors import DataError
 
@@ -36,8 +36,8 @@ class Comparison(NamedTuple):
     """B minus A.
 
     Attributes:
-        metrics: By headline name: both rates (`a`, `b`) and the fields of `statistics.Comparison`, with its `verdict`
-            and `sentence`.
+        metrics: By name: both figures (`a`, `b`) and the fields of `statistics.Comparison`, with its `verdict` and
+            `sentence`. What is a figure of the whole run, not a mean over its answers, is shown without a test.
         flips: At prompt level, strict.
         only_a, only_b: Ids that only one of them answered; they take no part.
         warnings: What makes the two hard to compare (another dialect, another token cap, …).
@@ -66,11 +66,13 @@ def compare_runs(a: Run, b: Run) -> Comparison:
             f"{len(changed)} instructions differ between the runs, first '{changed[0]}'",
             hint="Compare runs over the same version of the prompts",
         )
+    if (one := a.manifest["benchmark"]["name"]) != (two := b.manifest["benchmark"]["name"]) and _declared(a, b):
+        raise DataError(f"the runs are of '{one}' and of '{two}'", hint="Compare runs of the same benchmark")
     verdicts_a, verdicts_b = _by_id(a.verdicts), _by_id(b.verdicts)
     graded = [i for i in shared if i in verdicts_a and i in verdicts_b]
     ids = frozenset(graded)
     return Comparison(
-        metrics={name: _metric(_verdicts(name, a, ids), _verdicts(name, b, ids)) for name in HEADLINES},
+        metrics=_figures(a, b, frozenset(shared)) if _declared(a, b) else _accuracies(a, b, ids),
         flips=[f for i in graded if (f := _flip(i, rows_a[i], rows_b[i], verdicts_a[i], verdicts_b[i])) is not None],
         only_a=[i for i in rows_a if i not in rows_b],
         only_b=[i for i in rows_b if i not in rows_a],
@@ -85,23 +87,74 @@ def _by_id(items: Sequence[Any]) -> dict[str, list[Any]]:
     return found
 
 
-def _metric(a: dict[Any, bool], b: dict[Any, bool]) -> dict[str, Any]:
+def _declared(a: Run, b: Run) -> bool:
+    return any("metrics" in run.manifest["benchmark"] for run in (a, b))
+
+
+def _accuracies(a: Run, b: Run, ids: frozenset[str]) -> dict[str, dict[str, Any]]:
+    """Of constraints, at two levels and two readings."""
+    return {name: _metric(_verdicts(name, a, ids), _verdicts(name, b, ids)) for name in labels(a.manifest)}
+
+
+def _figures(a: Run, b: Run, ids: frozenset[str]) -> dict[str, dict[str, Any]]:
+    """Of a benchmark with a scorer of its own: every figure that both runs have."""
+    found = {}
+    for name in labels(b.manifest):
+        if name in a.metrics and name in b.metrics:
+            one, two = _values(name, a, ids), _values(name, b, ids)
+            found[name] = _metric(one, two) if one and two else _untested(a.metrics[name], b.metrics[name])
+    return found
+
+
+def _values(name: str, run: Run, ids: frozenset[str]) -> dict[Any, float | None]:
+    """The figure of each answer by what is paired: id, sample and position."""
+    return {(v.id, v.sample, v.position): v.value for v in run.verdicts if v.kind == name and v.id in ids}
+
+
+def _untested(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
+    known = a["value"] is not None and b["value"] is not None
+    verdict = "not tested: a figure of the whole run"
+    blank = {"low": None, "high": None, "p_value": None, "n": b["n"], "clusters": b["clusters"], "test": "none"}
+    return blank | {
+        "a": a["value"],
+        "b": b["value"],
+        "difference": b["value"] - a["value"] if known else None,
+        "verdict": verdict,
+        "sentence": verdict,
+    }
+
+
+def _metric(a: dict[Any, float | None], b: dict[Any, float | None]) -> dict[str, Any]:
+    from adhere.score.bootstrap import compare_numbers
     from adhere.score.statistics import compare, pair, rate
 
     paired = pair(a, b)
     clusters = [key[0] for key in paired.keys]
-    found = compare(paired.a, paired.b, clusters)
-    rates = {"a": rate(paired.a, clusters).value, "b": rate(paired.b, clusters).value}
+    values = [*paired.a, *paired.b]
+    if all(v is None or v in (0, 1) for v in values):
+        found = compare(paired.a, paired.b, clusters)
+        means = {"a": rate(paired.a, clusters).value, "b": rate(paired.b, clusters).value}
+    else:
+        decided = [
+            (x, y, c) for x, y, c in zip(paired.a, paired.b, clusters, strict=True) if x is not None and y is not None
+        ]
+        one, two = [x for x, _, _ in decided], [y for _, y, _ in decided]
+        found = compare_numbers(one, two, [c for _, _, c in decided])
+        means = {"a": _mean(one), "b": _mean(two)}
     verdict = "more than noise" if found.more_than_noise else "no detectable difference"
-    return rates | found._asdict() | {"verdict": verdict, "sentence": found.sentence}
+    return means | found._asdict() | {"verdict": verdict, "sentence": found.sentence}
 
 
-def _verdicts(name: str, run: Run, ids: frozenset[str]) -> dict[Any, bool]:
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _verdicts(name: str, run: Run, ids: frozenset[str]) -> dict[Any, float | None]:
     """Passed or not by what is paired: (id, sample), and the position for constraints."""
     passed = _READ[name]
     if name.startswith("prompt"):
-        return {(r.id, r.sample): passed(r) for r in run.rows if r.id in ids}
-    return {(v.id, v.sample, v.position): passed(v) for v in run.verdicts if v.id in ids}
+        return {(r.id, r.sample): float(passed(r)) for r in run.rows if r.id in ids}
+    return {(v.id, v.sample, v.position): float(passed(v)) for v in run.verdicts if v.id in ids}
 
 
 _READ: dict[str, Callable[[Any], bool]] = {

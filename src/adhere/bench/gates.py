@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+from adhere.bench.base import Benchmark
 from adhere.bench.metrics import HEADLINES, metric
 from adhere.bench.run_dir import Run, replace_bytes
 from adhere.constraints import kinds
@@ -60,22 +61,40 @@ def parse_gate(text: str) -> Gate:
         raise UsageError(f"cannot read the gate '{text}'", hint="Write it like prompt_strict>=0.30") from None
 
 
-def check_names(gates: Sequence[Gate], instructions: Sequence[Instruction]) -> None:
+def check_names(gates: Sequence[Gate], benchmark: Benchmark, instructions: Sequence[Instruction]) -> None:
     """See to it, before a run, that it will have the gates' metrics.
 
     Raises:
         UsageError: with the nearest names, for a metric that a run over these instructions does not have.
     """
+    known = _scored_names(benchmark, instructions) if benchmark.metrics else _constraint_names(instructions)
+    for gate in gates:
+        if gate.metric not in known:
+            raise UsageError(
+                f"the gate '{gate}' names no metric of this run",
+                hint=did_you_mean(gate.metric, known) or f"It is one of {', '.join(_forms(benchmark))}",
+            )
+
+
+def _constraint_names(instructions: Sequence[Instruction]) -> list[str]:
     used = {c.kind for i in instructions for c in i.constraints}
     families = {cls.family for kind, cls in kinds().items() if kind in used}
     groups = [("by_kind", kind) for kind in used] + [("by_family", family) for family in families]
-    known = [*HEADLINES, *(f"{group}.{name}.{reading}" for group, name in groups for reading in ("strict", "loose"))]
-    for gate in gates:
-        if gate.metric not in known:
-            form = f"It is one of {', '.join(HEADLINES)}, by_family.FAMILY.strict, by_kind.KIND.strict (or .loose)"
-            raise UsageError(
-                f"the gate '{gate}' names no metric of this run", hint=did_you_mean(gate.metric, known) or form
-            )
+    return [*HEADLINES, *(f"{group}.{name}.{reading}" for group, name in groups for reading in ("strict", "loose"))]
+
+
+def _scored_names(benchmark: Benchmark, instructions: Sequence[Instruction]) -> list[str]:
+    found = list(benchmark.metrics)
+    for key in benchmark.groups:
+        values = {str(i.meta[key]) for i in instructions if key in i.meta}
+        found += [f"by_{key}.{value}.{name}" for value in sorted(values) for name in benchmark.metrics]
+    return found
+
+
+def _forms(benchmark: Benchmark) -> list[str]:
+    if benchmark.metrics:
+        return [*benchmark.metrics, *(f"by_{key}.VALUE.METRIC" for key in benchmark.groups)]
+    return [*HEADLINES, "by_family.FAMILY.strict", "by_kind.KIND.strict (or .loose)"]
 
 
 def check_gates(run: Run, gates: Sequence[Gate]) -> list[GateResult]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from adhere.cli.figures import figure, unit_of
 from adhere.cli.output import json_option, print_json, print_table, say, table
 
 if TYPE_CHECKING:
@@ -46,20 +47,33 @@ def print_comparison(
 ) -> None:
     """The table of two runs, and their first flips."""
     from adhere.bench.compare import compare_runs
-    from adhere.bench.metrics import HEADLINES
+    from adhere.bench.metrics import labels
 
     found = found or compare_runs(run_a, run_b)
     for warning in found.warnings:
         say(f"not the same settings: {warning}")
     if found.only_a or found.only_b:
         say(f"left out: {len(found.only_a)} instructions only in A, {len(found.only_b)} only in B")
-    columns = ("accuracy", "A", "B", "B − A", "95% interval", "p", "n", "verdict")
+    columns = (
+        "figure" if "metrics" in run_b.manifest["benchmark"] else "accuracy",
+        "A",
+        "B",
+        "B − A",
+        "95% interval",
+        "p",
+        "n",
+        "verdict",
+    )
     made = table(*columns, right=("A", "B", "B − A", "p", "n"), title=f"A = {a}   B = {b}")
-    for name, label in HEADLINES.items():
-        m = found.metrics[name]
+    names = labels(run_b.manifest)
+    for name, m in found.metrics.items():
+        unit = unit_of(run_b.manifest, name)
+        p = "" if m["p_value"] is None else f"{m['p_value']:.3g}"
+        interval = "" if m["low"] is None else f"{figure(m['low'], unit, '+')} to {figure(m['high'], unit, '+')}"
+        change = figure(m["difference"], unit, "+")
         made.add_row(
-            label, f"{100 * m['a']:.1f}%", f"{100 * m['b']:.1f}%", f"{100 * m['difference']:+.1f}",
-            f"{100 * m['low']:+.1f} to {100 * m['high']:+.1f}", f"{m['p_value']:.3g}", str(m["n"]), m["verdict"],
+            names[name], figure(m["a"], unit, mark=True), figure(m["b"], unit, mark=True), change, interval, p,
+            str(m["n"]), m["verdict"],
         )  # fmt: skip
     print_table(made)
     gained = sum(f.gained for f in found.flips)

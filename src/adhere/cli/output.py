@@ -14,7 +14,7 @@ from adhere.records import encode
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["data_dir_option", "headline_table", "json_option", "print_json", "print_table", "rate_text", "say", "table"]
+__all__ = ["data_dir_option", "json_option", "print_json", "print_table", "rate_text", "say", "table"]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else there.")
 
@@ -24,8 +24,20 @@ def _set_data_dir(ctx: click.Context, param: click.Parameter, value: str | None)
         os.environ["ADHERE_DATA"] = value
 
 
+def _accept_data(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        os.environ["ADHERE_ACCEPT_DATA"] = "1"
+
+
 def data_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--data-dir DIR`: where public data sets lie; the same as ADHERE_DATA."""
+    """`--data-dir DIR`: where public data sets lie (ADHERE_DATA). `--accept-data`: also of another version."""
+    command = click.option(
+        "--accept-data",
+        is_flag=True,
+        expose_value=False,
+        callback=_accept_data,
+        help="Read a data file of another version than the published one.",
+    )(command)
     return click.option(
         "--data-dir",
         type=click.Path(exists=True, file_okay=False),
@@ -74,18 +86,3 @@ def rate_text(rate: dict[str, Any]) -> tuple[str, str, str]:
     if rate["value"] is None:
         return "n/a", "", str(rate["n"])
     return f"{100 * rate['value']:.1f}%", f"{100 * rate['low']:.1f} to {100 * rate['high']:.1f}", str(rate["n"])
-
-
-def headline_table(metrics: dict[str, Any], title: str) -> Table:
-    """The four accuracies and the families."""
-    from adhere.bench.metrics import table_rows
-
-    made = table("accuracy", "strict", "95% interval", "loose", "n", title=title, right=("strict", "loose", "n"))
-    for level, label in (("prompt", "prompts (all constraints hold)"), ("instruction", "constraints")):
-        strict, interval, n = rate_text(metrics[f"{level}_strict"])
-        made.add_row(f"[bold]{label}[/]", f"[bold]{strict}[/]", interval, rate_text(metrics[f"{level}_loose"])[0], n)
-    made.add_section()
-    for name, strict_rate, loose_rate in table_rows(metrics, "by_family"):
-        strict, interval, n = rate_text(strict_rate)
-        made.add_row(f"  {name}", strict, interval, rate_text(loose_rate)[0], n)
-    return made

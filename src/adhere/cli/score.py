@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adhere.cli.output import data_dir_option, headline_table, json_option, print_json, print_table, say
+from adhere.cli.figures import run_table
+from adhere.cli.output import data_dir_option, json_option, print_json, print_table, say
 from adhere.records import Constraint
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def command(
 
 
 def _print(run: Run, file: Path, against: str | None, unmatched: list[str], notes: list[str]) -> None:
-    print_table(headline_table(run.metrics, f"{file} · dialect {run.manifest['settings']['dialect']}"))
+    print_table(run_table(run.manifest, f"{file} · dialect {run.manifest['settings']['dialect']}"))
     for note in notes:
         say(f"note: {note}")
     asked = run.manifest["benchmark"]["prompts"]

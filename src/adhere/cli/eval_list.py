@@ -1,0 +1,79 @@
+"""`adhere eval list`: what can be measured, with what data, at what cost; and what so many prompts can show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adhere.cli.output import print_json, print_table, say, table
+
+if TYPE_CHECKING:
+    from adhere.bench.base import Benchmark
+
+__all__ = ["show_list", "show_power"]
+
+
+def show_list(as_json: bool) -> None:
+    """Every benchmark: its size, what it measures, its data, its state here, and what it costs."""
+    from adhere.registry import parts
+
+    found = [p.target for p in parts("bench").values()]
+    if as_json:
+        keys = ("name", "about", "size", "licence", "dialect", "headline", "paper", "suite", "judge", "synthetic")
+        print_json([{k: getattr(b, k) for k in keys} | _here(b) | {"cost": _cost(b)} for b in found])
+        return
+    made = table("benchmark", "prompts", "what it measures", "data", "state", "cost", "paper", right=("prompts",))
+    for b in found:
+        here = _here(b)
+        made.add_row(b.name, str(b.size), b.about, f"{here['source']}, {b.licence}", here["state"], _cost(b), b.paper)
+    print_table(made)
+    click.echo("state: what is ready here; `get` downloads once. A suite runs together: adhere eval --suite NAME")
+
+
+def _here(b: Benchmark) -> dict[str, str]:
+    """Where its data come from, and whether it could run now; opens no connection."""
+    from adhere.data.sets import at_hand
+
+    if not b.files:
+        source = "our own, built in" if b.synthetic or b.paper is None else "built in"
+        state = "ready"
+    else:
+        source = b.files[0].path
+        missing = [f for f in b.files if not at_hand(f)]
+        state = "ready" if not missing else "get" if all(f.url for f in missing) else "needs --data-dir"
+    needs = {"required": "needs --judge"}.get(b.judge, "")
+    if not b.needs_model and not needs:
+        needs = "needs --scorer"
+    return {"source": source, "state": ", ".join(filter(None, (state, needs)))}
+
+
+def _cost(b: Benchmark) -> str:
+    """Model calls of the whole benchmark, and how long an answer may be."""
+    if not b.needs_model:
+        return f"{b.size} pairs to score"
+    calls = b.size * b.calls
+    return f"{calls:.0f} calls" + (f", ≤ {b.max_tokens} tokens" if b.max_tokens else "")
+
+
+def show_power(benchmark: Benchmark, limit: int | None, baseline: Path | None) -> None:
+    """Before a run: the smallest difference that it would probably show, on stderr."""
+    from adhere.bench.run_dir import load
+    from adhere.bench.scored import cluster
+    from adhere.score.statistics import minimum_detectable
+
+    clusters = len({cluster(i) for i in benchmark.instructions(limit)})
+    declared: Any = benchmark.metrics.get(benchmark.headline)
+    if declared is not None and declared.unit != "share":
+        say(f"{benchmark.name}: its headline is no share, so that its spread must be seen first; {clusters} prompts")
+        return
+    base, whence = 0.5, "where a rate varies most, 50%"
+    if baseline is not None and (known := load(baseline).metrics.get(benchmark.headline, {}).get("value")) is not None:
+        base, whence = known, f"{100 * known:.1f}% in {baseline}"
+    found = minimum_detectable(clusters, base)
+    what = "no difference at all" if found != found else f"a difference of {100 * found:.1f} points"
+    say(
+        f"{benchmark.name}: {clusters} prompts show {what} from {whence}, with a chance of 80% at the 5% level; "
+        "smaller ones need more prompts"
+    )
