@@ -28,8 +28,8 @@ class Files(BaseHTTPRequestHandler):
         self.send_response(200 if body else 404)
         self.send_header("Content-Length", str(len(body or b"")))
         self.end_headers()
+        type(self).served += 1  # before the body, with which the client goes on
         self.wfile.write(body or b"")
-        type(self).served += 1
 
     def log_message(self, format: str, *args: Any) -> None:
         pass

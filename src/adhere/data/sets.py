@@ -1,8 +1,8 @@
 """Public data files: found in the data directory, else in the cache, else downloaded once; always by SHA-256.
 
-A file of another version than the one a benchmark was built for is refused, by name and digest: its figures could not be
-compared with anybody's. `--accept-data` (ADHERE_ACCEPT_DATA=1) reads it all the same, from the user's own data directory,
-with a warning; a *download* that differs is always refused.
+A file of another version than the one a benchmark was built for is refused, by name and digest: its figures could not
+be compared with anybody's. `--accept-data` (ADHERE_ACCEPT_DATA=1) reads it all the same, from the user's own data
+directory, with a warning; a *download* that differs is always refused.
 """
 
 from __future__ import annotations
