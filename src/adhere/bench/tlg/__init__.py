@@ -1,0 +1,211 @@
+"""TLG, target length generation: has an answer about as many words as were asked for? (Li et al. 2024, 2409.18943)
+
+- `tlg`: ninety questions of our own, ten a target.
+- `tlg-file`: any questions, `tlg/questions.jsonl` in the data directory: rows `{"id", "Instruction", "TargetLength"}`
+  as upstream writes them, or `{"instruction", "target_words"}`; a row without a target gets one of the nine by chance.
+
+The nine targets go from 10 to more than 800 words, in three levels; PM and FM are the precise and the flexible match of
+`adhere.constraints.ruler`. Beside them: exact lengths (ELM) and the root mean squared distance, both without ">800",
+and how much an answer repeats itself, since greedy loops inflate the ">800" class.
+
+A model is asked in the paper's words ("The response should have a word count of …"). `ruler` and `length_control` get
+the plain question and the row's target in place of their own `words`: they are what the text request is compared with.
+
+Differences: upstream's 2,000 questions are drawn from OpenHermes and not published as a file; these are ours.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from adhere.bench.base import Metric, Options, Scored, benchmark
+from adhere.bench.figures import statistic
+from adhere.bench.scored import cluster
+from adhere.constraints.ruler import LEVELS, TARGETS, word_count, word_range
+from adhere.data.sets import DataFile, locate
+from adhere.engine.seeds import derive
+from adhere.errors import DataError, UsageError
+from adhere.models.prompts import Template
+from adhere.records import Constraint, Instruction, Message, Response, Score
+
+__all__ = ["Lengths", "ask", "make_row", "read_questions", "repeated", "summary"]
+
+QUESTIONS = Path(__file__).with_name("questions.txt")
+FILE = DataFile("tlg/questions.jsonl", "")  # the user's own: any version
+ASK = Template.of("adhere.answer", "length_ask")
+MAX_TOKENS = 2048  # of the paper
+BEYOND = 1000  # words to aim at where more than 800 are asked for
+RUN = 4  # words that make a repetition
+
+METRICS = {
+    "pm": Metric("precise match (PM)"),
+    "fm": Metric("flexible match (FM)"),
+    "exact": Metric("exactly the asked number of words"),
+    "rmse": Metric("distance from the asked number, root mean square", "words", "lower"),
+    "correlation": Metric("correlation of asked and written words", ""),
+    "repeated": Metric(f"share of {RUN}-word runs that stood there before", "ratio", "lower"),
+}
+
+
+def make_row(question: str, target: str, id: str) -> Instruction:
+    """The row that asks a question for so many words.
+
+    Args:
+        question: Without any word about its length.
+        target: One of the nine, as upstream writes them: "10", …, ">800".
+        id: Of the row.
+    """
+    words = "more than 800" if target == TARGETS[-1] else target
+    level = next(name for name, targets in LEVELS.items() if target in targets)
+    return Instruction(
+        id,
+        (Message("user", ASK.render(request=question, words=words)),),
+        (Constraint("ruler:length", {"target": target, "level": "FM"}),),
+        meta={"question": question, "target": target, "level": level},
+    )
+
+
+async def ask(options: Options, instruction: Instruction) -> Response:
+    """Put a row: the text request, or to a strategy that controls lengths the plain question with the row's target.
+
+    Raises:
+        UsageError: without a model.
+        ModelError: if the call failed for good.
+    """
+    if options.answerer is None:
+        raise UsageError("a question needs a model that answers", hint="Add --model NAME")
+    from adhere.answer.length_control import LengthControl
+    from adhere.answer.ruler import Ruler
+
+    if not isinstance(options.answerer, LengthControl | Ruler):
+        return await options.answerer.answer(instruction)
+    target = instruction.meta["target"]
+    strategy = copy.copy(options.answerer)
+    strategy.words = BEYOND if target == TARGETS[-1] else int(target)
+    return await strategy.answer(Instruction(instruction.id, (Message("user", instruction.meta["question"]),)))
+
+
+class Lengths:
+    """Scores an answer's number of words against its row's target: parts `pm`, `fm`, `exact`, `repeated`."""
+
+    def __repr__(self) -> str:
+        return "Lengths()"
+
+    async def score(self, instruction: Instruction, response: Response) -> Score:
+        """As the class says."""
+        target, words = instruction.meta["target"], word_count(response.text)
+        reason = f"{words} words, target {target}"
+        pm, fm = (word_range(target, level).holds(words) for level in ("PM", "FM"))
+        parts = [Score("pm", float(pm), pm, reason=reason), Score("fm", float(fm), fm, reason=reason)]
+        if target.isdigit():
+            exact = words == int(target)
+            parts.append(Score("exact", float(exact), exact))
+        parts.append(Score("repeated", repeated(response.text)))
+        return Score("fm", float(fm), fm, tuple(parts), reason)
+
+
+def repeated(text: str) -> float | None:
+    """The share of an answer's runs of four words that stood in it before; None where there is no run.
+
+    >>> repeated("we go on and on and on and on")
+    0.3333333333333333
+    """
+    words = text.lower().split()
+    runs = [tuple(words[at : at + RUN]) for at in range(len(words) - RUN + 1)]
+    return 1 - len(set(runs)) / len(runs) if runs else None
+
+
+def summary(scored: Sequence[Scored], options: Options) -> dict[str, Any]:
+    """RMSE, without ">800" and failed rows, and the correlation of target and length."""
+    rows = [(s.instruction.meta["target"], word_count(s.response.text), s) for s in scored if s.response is not None]
+    numbers = [(int(target), words, s) for target, words, s in rows if target.isdigit()]
+    clusters = [cluster(s.instruction) for *_, s in numbers]
+    return {"rmse": statistic(_rmse, numbers, clusters), "correlation": statistic(_correlation, numbers, clusters)}
+
+
+def _rmse(rows: Sequence[tuple[int, int, Scored]]) -> float | None:
+    from math import sqrt
+
+    return sqrt(sum((words - target) ** 2 for target, words, _ in rows) / len(rows)) if rows else None
+
+
+def _correlation(rows: Sequence[tuple[int, int, Scored]]) -> float | None:
+    import numpy as np
+
+    targets, words = [t for t, *_ in rows], [w for _, w, _ in rows]
+    if len(set(targets)) < 2 or len(set(words)) < 2:
+        return None
+    return float(np.corrcoef(targets, words)[0, 1])
+
+
+def read_questions(path: Path) -> list[Instruction]:
+    """The rows of a questions file, in its order.
+
+    Raises:
+        DataError: `file:line` for a row without a question, with a target that is none of the nine, or a repeated id.
+    """
+    from adhere.data import jsonl
+
+    unique, made = jsonl.Unique(), []
+    for number, row in jsonl.objects(path):
+        where = f"{path}:{number}"
+        question = row.get("Instruction", row.get("instruction"))
+        if not isinstance(question, str) or not question.strip():
+            raise DataError(f"{where}: no question", hint='Write {"Instruction": …, "TargetLength": "50"}')
+        id = str(row.get("id", number))
+        unique.add(id, where)
+        target = row.get("TargetLength", row.get("target_words"))
+        if target is None:
+            target = random.Random(derive("tlg", id, question)).choice(TARGETS)
+        target = str(target).strip()
+        if target not in TARGETS:
+            raise DataError(f"{where}: target {target!r} is none of the nine", hint=f"They are {', '.join(TARGETS)}")
+        made.append(make_row(question.strip(), target, id))
+    return made
+
+
+@benchmark(
+    "tlg",
+    about="answers of a target length, 10 to more than 800 words",
+    size=90,
+    licence="Apache-2.0",
+    metrics=METRICS,
+    scorer=lambda options: Lengths(),
+    ask=ask,
+    summary=summary,
+    groups=("level", "target"),
+    max_tokens=MAX_TOKENS,
+    paper="ruler",
+    suite=("instructions",),
+    synthetic=True,
+)
+def tlg() -> list[Instruction]:
+    """Our questions; every nine rows hold every target once, in an order drawn by chance."""
+    draw = random.Random(0)
+    questions = QUESTIONS.read_text(encoding="utf-8").splitlines()
+    blocks = [draw.sample(TARGETS, len(TARGETS)) for _ in range(0, len(questions), len(TARGETS))]
+    targets = [target for block in blocks for target in block]
+    return [make_row(q, target, str(n)) for n, (q, target) in enumerate(zip(questions, targets, strict=True), 1)]
+
+
+@benchmark(
+    "tlg-file",
+    about="your own questions for a target length: tlg/questions.jsonl in --data-dir",
+    size=0,
+    licence="yours",
+    metrics=METRICS,
+    scorer=lambda options: Lengths(),
+    ask=ask,
+    summary=summary,
+    groups=("level", "target"),
+    files=(FILE,),
+    max_tokens=MAX_TOKENS,
+    paper="ruler",
+)
+def tlg_file() -> list[Instruction]:
+    """The rows of the user's file."""
+    return read_questions(locate(FILE).path)
