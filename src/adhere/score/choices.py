@@ -24,7 +24,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
-from adhere.errors import UsageError
+from adhere.errors import DataError, UsageError
 from adhere.models.model import Model
 
 __all__ = ["NORMS", "Choices", "Norm", "at_the_border", "likelihoods"]
@@ -86,8 +86,8 @@ async def likelihoods(model: Model, context: str, options: Sequence[str], *, del
         delimiter: Between the two.
 
     Raises:
-        UsageError: for fewer than two options, or a blank context.
-        DataError: for a blank option.
+        UsageError: for fewer than two options.
+        DataError: for a blank option or context.
         CapabilityError: if the model cannot score given text (fakes, many endpoints).
         ContextError: if an option does not fit into the model's context.
         ModelError: if a call failed.
@@ -97,11 +97,9 @@ async def likelihoods(model: Model, context: str, options: Sequence[str], *, del
         raise UsageError(f"{len(options)} option(s) leave nothing to choose", hint="Give at least two")
     for number, option in enumerate(options, 1):
         if not option.strip():
-            raise UsageError(
-                f"option {number} of {len(options)} is blank", hint="Mend the row; only text has a likelihood"
-            )
+            raise DataError(f"option {number} of {len(options)} is blank", hint="Mend the row")
     if not context.strip():
-        raise UsageError("a blank context says nothing about the options", hint="Give the question as the context")
+        raise DataError("a blank context says nothing about the options", hint="Give the question as the context")
     pairs = [at_the_border(context, delimiter + option) for option in options]
     found = await asyncio.gather(*(model.logprobs(*pair) for pair in pairs))
     return Choices(
