@@ -25,7 +25,7 @@ from adhere.records import Instruction, Record, Response
 from adhere.registry import parts, register
 from adhere.roles import Answerer, Scorer
 
-__all__ = ["ByScore", "Order", "PairJudge", "Preference", "Side", "preference", "resolve_judge", "tie"]
+__all__ = ["ByScore", "Order", "PairJudge", "Preference", "Side", "average", "preference", "resolve_judge", "tie"]
 
 Side = Literal["a", "b"]
 Decision = Literal["a", "b", "tie"]
@@ -101,6 +101,23 @@ def preference(orders: Sequence[Order], **details: Any) -> Preference:
         return Preference(None, None, said or "no verdict", tuple(orders), details)
     p = math.fsum(value for value in given if value is not None) / len(given)
     return Preference(p, _decision(p), said or f"P(b is better) = {p:.2f}", tuple(orders), details)
+
+
+def average(found: Sequence[Preference]) -> Preference:
+    """The mean of several preferences on one pair (of a panel, of several references); none if one has no verdict.
+
+    Raises:
+        UsageError: for no preferences at all.
+    """
+    if not found:
+        raise UsageError("no preferences to average")
+    orders = tuple(order for p in found for order in p.orders)
+    details = {"parts": [p.details for p in found]}
+    lacking = next((p for p in found if p.probability_b is None), None)
+    if lacking is not None:
+        return Preference(None, None, lacking.reason, orders, details)
+    mean = math.fsum(p.probability_b or 0.0 for p in found) / len(found)
+    return Preference(mean, _decision(mean), " / ".join(p.reason for p in found), orders, details)
 
 
 def tie(reason: str, **details: Any) -> Preference:
