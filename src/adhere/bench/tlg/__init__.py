@@ -111,8 +111,8 @@ class Lengths:
 def repeated(text: str) -> float | None:
     """The share of an answer's runs of four words that stood in it before; None where there is no run.
 
-    >>> repeated("we go on and on and on and on")
-    0.3333333333333333
+    >>> repeated("again and again and again and again")
+    0.5
     """
     words = text.lower().split()
     runs = [tuple(words[at : at + RUN]) for at in range(len(words) - RUN + 1)]
