@@ -1,6 +1,7 @@
 """JSON lines, read one line at a time: whatever is wrong is named `file:line`, and a million rows need no more memory.
 
-`objects` gives plain dicts with their line numbers, `read` gives records; `write` replaces a file whole or not at all.
+`objects` gives plain dicts with their line numbers, `rows` those of one JSON array too, `read` gives records; `write`
+replaces a file whole or not at all.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from adhere.data.files import replacing
 from adhere.errors import DataError
 from adhere.records import Example, Instruction, encode
 
-__all__ = ["BOM", "Unique", "lines", "objects", "read", "write"]
+__all__ = ["BOM", "Unique", "lines", "objects", "read", "rows", "write"]
 
 T = TypeVar("T")
 # No honest row is longer; a file without line breaks must not be read whole into memory.
 MAX_LINE = 64 * 2**20
+MAX_ARRAY = 2**30
 BOM = b"\xef\xbb\xbf"
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 ONE_OBJECT = "Each line holds one JSON object"
@@ -75,6 +77,28 @@ def objects(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     decoder = msgspec.json.Decoder(dict[str, Any])
     for number, line in lines(path):
         yield number, _decoded(decoder.decode, line, f"{path}:{number}")
+
+
+def rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Where each object stands (`file:line`, of an array `file, row N`) and the object: JSON lines, or one JSON array.
+
+    Raises:
+        DataError: as `objects`; for an array of something else, or one of more than a gigabyte, which is read whole.
+    """
+    place = Path(path)
+    try:
+        with place.open("rb") as file:
+            array = file.read(64).removeprefix(BOM).lstrip().startswith(b"[")
+        if not array:
+            yield from ((f"{path}:{number}", row) for number, row in objects(path))
+            return
+        if place.stat().st_size > MAX_ARRAY:
+            raise DataError(f"{path}: an array of more than {MAX_ARRAY >> 20} MiB", hint="Make it JSON lines")
+        content = place.read_bytes().removeprefix(BOM)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    found = _decoded(msgspec.json.Decoder(list[dict[str, Any]]).decode, content, str(path))
+    yield from ((f"{path}, row {number}", row) for number, row in enumerate(found, 1))
 
 
 def lines(path: str | Path) -> Iterator[tuple[int, bytes]]:

@@ -69,6 +69,31 @@ class MiniLM:
             made[batch] = _forward(self._weights, [ids[i] for i in batch])
         return made
 
+    def token_vectors(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Each text's word pieces in context: unit vectors of the last layer, float32, shape (pieces, 384).
+
+        Special tokens are left out. A text longer than the model reads is read in stretches, one after the other, so
+        that nothing of it is lost; up to `MAX_CHARACTERS`.
+        """
+        import numpy as np
+
+        stretches, owners = [], []
+        for owner, text in enumerate(texts):
+            clean = text[:MAX_CHARACTERS].encode("utf-8", "replace").decode()
+            for encoded in _stretches(self._tokenizer.encode(clean)):
+                stretches.append(encoded)
+                owners.append(owner)
+        made: list[list[np.ndarray]] = [[] for _ in texts]
+        vectors: list[Any] = [None] * len(stretches)
+        for batch in batches(stretches):
+            states, lengths = hidden(self._weights, [stretches[i] for i in batch])
+            states /= np.maximum(np.linalg.norm(states, axis=1, keepdims=True), 1e-12)
+            for i, found in zip(batch, np.split(states, np.cumsum(lengths)[:-1]), strict=True):
+                vectors[i] = found[1:-1]
+        for owner, found in zip(owners, vectors, strict=True):
+            made[owner].append(found)
+        return [np.concatenate(parts) for parts in made]
+
     def count_tokens(self, texts: Sequence[str]) -> int:
         """How many tokens of the texts are read, in all."""
         clean = [t[:MAX_CHARACTERS].encode("utf-8", "replace").decode() for t in texts]
@@ -126,6 +151,11 @@ def _tokenizer(path: Path) -> Any:
     tokenizer.enable_truncation(MAX_TOKENS)
     tokenizer.no_padding()
     return tokenizer
+
+
+def _stretches(encoded: Any) -> list[list[int]]:
+    """A text's ids in stretches of at most `MAX_TOKENS`, each between the special tokens."""
+    return [encoded.ids, *(rest.ids for rest in encoded.overflowing)]
 
 
 def _load(folder: Path) -> _Weights:
@@ -221,6 +251,18 @@ def pooled(weights: _Weights, ids: list[list[int]], seconds: list[int] | None = 
     """
     import numpy as np
 
+    x, lengths = hidden(weights, ids, seconds)
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    return np.add.reduceat(x, starts, axis=0) / np.asarray(lengths, np.float32)[:, None]
+
+
+def hidden(weights: _Weights, ids: list[list[int]], seconds: list[int] | None = None) -> tuple[Any, list[int]]:
+    """The last layer at every token, shape (tokens of all sequences, 384), and each sequence's length.
+
+    The arguments are those of `pooled`.
+    """
+    import numpy as np
+
     lengths = [len(sequence) for sequence in ids]
     flat = np.concatenate([np.asarray(sequence) for sequence in ids])
     where = np.concatenate([np.arange(n) for n in lengths])
@@ -234,8 +276,7 @@ def pooled(weights: _Weights, ids: list[list[int]], seconds: list[int] | None = 
         x = _normalise(x + mixed @ layer.out + layer.out_bias, layer.norm, weights.epsilon)
         inner = _gelu(x @ layer.up + layer.up_bias)
         x = _normalise(x + inner @ layer.down + layer.down_bias, layer.last_norm, weights.epsilon)
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    return np.add.reduceat(x, starts, axis=0) / np.asarray(lengths, np.float32)[:, None]
+    return x, lengths
 
 
 def _runs(lengths: list[int]) -> list[tuple[int, int, int]]:

@@ -8,8 +8,9 @@
   and stems as Google's `rouge-score` has them: runs of a-z and 0-9 in lower case, those of more than three letters
   stemmed. It knows no letters beyond ASCII; for other languages take `token_f1`.
 
-BLEU and METEOR are in `overlap_ngrams.py`, what a text shares with passages in `faithfulness.py`. As a scorer (`overlap(metric=rouge_l)`) it reads the instruction's references, which at inference nobody has: it is
-the oracle that other scorers are measured against, and the label that they learn from.
+BLEU and METEOR are in `overlap_ngrams.py`, what a text shares with passages in `faithfulness.py`. As a scorer
+(`overlap(metric=rouge_l)`) it reads the instruction's references, which at inference nobody has: it is the oracle that
+other scorers are measured against, and the label that they learn from.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 
 from adhere.errors import UsageError
 from adhere.score.porter import stem
@@ -93,8 +94,7 @@ def _meteor(found: list[str], wanted: list[str]) -> float:
         return 0.0
     precision, recall = len(pairs) / len(found), len(pairs) / len(wanted)
     mean = precision * recall / (ALPHA * precision + (1 - ALPHA) * recall)
-    steps = zip(pairs, pairs[1:], strict=False)
-    chunks = 1 + sum(after != (before[0] + 1, before[1] + 1) for before, after in steps)
+    chunks = 1 + sum(after != (before[0] + 1, before[1] + 1) for before, after in pairwise(pairs))
     return (1 - GAMMA * (chunks / len(pairs)) ** BETA) * mean
 
 
