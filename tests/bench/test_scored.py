@@ -114,6 +114,13 @@ def test_runs_are_compared_pairwise_figure_by_figure() -> None:
     assert found["spread"]["difference"] == 7
 
 
+def test_a_failed_row_counts_in_a_comparison_too() -> None:
+    found = compare_runs(run(*["red"] * 8), run(*["red"] * 6, None, "?")).metrics
+    assert found["red"]["n"] == 8
+    assert found["red"]["difference"] == pytest.approx(-2 / 8)
+    assert found["words"]["n"] == 6
+
+
 def test_gates_know_the_figures_before_the_run() -> None:
     good, bad = parse_gate("by_part.odd.red>=0.5"), parse_gate("by_part.od.red>=0.5")
     check_names([good], COLOUR_BENCH, COLOURS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from adhere.bench.metrics import labels
+from adhere.bench.metrics import labels, unit
 from adhere.bench.run_dir import Row, Run, VerdictRow
 from adhere.errors import DataError
 
@@ -102,13 +102,21 @@ def _figures(a: Run, b: Run, ids: frozenset[str]) -> dict[str, dict[str, Any]]:
     for name in labels(b.manifest):
         if name in a.metrics and name in b.metrics:
             one, two = _values(name, a, ids), _values(name, b, ids)
-            found[name] = _metric(one, two) if one and two else _untested(a.metrics[name], b.metrics[name])
+            share = unit(b.manifest, name) == "share"
+            found[name] = _metric(one, two, share) if one and two else _untested(a.metrics[name], b.metrics[name])
     return found
 
 
 def _values(name: str, run: Run, ids: frozenset[str]) -> dict[Any, float | None]:
-    """The figure of each answer by what is paired: id, sample and position."""
-    return {(v.id, v.sample, v.position): v.value for v in run.verdicts if v.kind == name and v.id in ids}
+    """The figure of each answer by id and sample; in shares a failed or undecided answer counts as 0."""
+    found: dict[Any, list[float | None]] = {}
+    for v in run.verdicts:
+        if v.kind == name and v.id in ids:
+            found.setdefault((v.id, v.sample), []).append(v.value)
+    if not found or unit(run.manifest, name) != "share":
+        return {key: None if None in values else _mean([v or 0.0 for v in values]) for key, values in found.items()}
+    failed = {(r.id, r.sample): 0.0 for r in run.rows if r.error_kind and r.id in ids}
+    return failed | {key: _mean([v or 0.0 for v in values]) for key, values in found.items()}
 
 
 def _untested(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
@@ -124,14 +132,14 @@ def _untested(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _metric(a: dict[Any, float | None], b: dict[Any, float | None]) -> dict[str, Any]:
+def _metric(a: dict[Any, float | None], b: dict[Any, float | None], share: bool = True) -> dict[str, Any]:
     from adhere.score.bootstrap import compare_numbers
     from adhere.score.statistics import compare, pair, rate
 
     paired = pair(a, b)
     clusters = [key[0] for key in paired.keys]
     values = [*paired.a, *paired.b]
-    if all(v is None or v in (0, 1) for v in values):
+    if share and all(v is None or v in (0, 1) for v in values):
         found = compare(paired.a, paired.b, clusters)
         means = {"a": rate(paired.a, clusters).value, "b": rate(paired.b, clusters).value}
     else:

@@ -53,7 +53,8 @@ def make_manifest(
 def about(benchmark: Benchmark, prompts: int) -> dict[str, Any]:
     """What a manifest says of the benchmark; of one with a scorer also how its figures are to be shown."""
     keys = ("name", "about", "licence", "paper", "headline")
-    shown = {"metrics": {name: m._asdict() for name, m in benchmark.metrics.items()}} if benchmark.metrics else {}
+    # A list, since the order counts and JSON objects are written sorted.
+    shown = {"metrics": [{"name": n} | m._asdict() for n, m in benchmark.metrics.items()]} if benchmark.metrics else {}
     return {k: getattr(benchmark, k) for k in keys} | {"prompts": prompts} | shown
 
 

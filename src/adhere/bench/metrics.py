@@ -13,7 +13,7 @@ from typing import Any
 from adhere.bench.run_dir import Row, VerdictRow
 from adhere.errors import DataError
 
-__all__ = ["HEADLINES", "counts", "labels", "metric", "metrics", "names"]
+__all__ = ["HEADLINES", "counts", "labels", "metric", "metrics", "names", "unit"]
 
 HEADLINES = {
     "prompt_strict": "prompts, strict",
@@ -49,7 +49,9 @@ def counts(rows: Sequence[Row], verdicts: Sequence[VerdictRow]) -> dict[str, int
         "answers": len(rows),
         "constraints": len(verdicts),
         "failed": sum(bool(r.error_kind) for r in rows),
-        "undecided": sum(v.strict is None and not v.reason.startswith("no answer") for v in verdicts),
+        "undecided": sum(
+            v.strict is None and v.value is None and not v.reason.startswith("no answer") for v in verdicts
+        ),
         "cut": sum(r.finish_reason == "length" for r in rows),
         "prompt_tokens": sum(r.prompt_tokens for r in rows),
         "completion_tokens": sum(r.completion_tokens for r in rows),
@@ -83,7 +85,13 @@ def names(found: dict[str, Any]) -> list[str]:
 def labels(manifest: dict[str, Any]) -> dict[str, str]:
     """The figures of a run by name, each with what it says; the headline first."""
     declared = manifest["benchmark"].get("metrics")
-    return {name: m["label"] for name, m in declared.items()} if declared else HEADLINES
+    return {m["name"]: m["label"] for m in declared} if declared else HEADLINES
+
+
+def unit(manifest: dict[str, Any], name: str) -> str:
+    """The unit of a figure: "share", or what the benchmark says."""
+    declared = manifest["benchmark"].get("metrics") or ()
+    return next((m["unit"] for m in declared if m["name"] == name), "share")
 
 
 def _path(name: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from adhere.cli.figures import figure, unit_of
+from adhere.cli.figures import figure
 from adhere.cli.output import json_option, print_json, print_table, say, table
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def print_comparison(
 ) -> None:
     """The table of two runs, and their first flips."""
     from adhere.bench.compare import compare_runs
-    from adhere.bench.metrics import labels
+    from adhere.bench.metrics import labels, unit
 
     found = found or compare_runs(run_a, run_b)
     for warning in found.warnings:
@@ -67,12 +67,12 @@ def print_comparison(
     made = table(*columns, right=("A", "B", "B − A", "p", "n"), title=f"A = {a}   B = {b}")
     names = labels(run_b.manifest)
     for name, m in found.metrics.items():
-        unit = unit_of(run_b.manifest, name)
+        kind = unit(run_b.manifest, name)
         p = "" if m["p_value"] is None else f"{m['p_value']:.3g}"
-        interval = "" if m["low"] is None else f"{figure(m['low'], unit, '+')} to {figure(m['high'], unit, '+')}"
-        change = figure(m["difference"], unit, "+")
+        interval = "" if m["low"] is None else f"{figure(m['low'], kind, '+')} to {figure(m['high'], kind, '+')}"
+        change = figure(m["difference"], kind, "+")
         made.add_row(
-            names[name], figure(m["a"], unit, mark=True), figure(m["b"], unit, mark=True), change, interval, p,
+            names[name], figure(m["a"], kind, mark=True), figure(m["b"], kind, mark=True), change, interval, p,
             str(m["n"]), m["verdict"],
         )  # fmt: skip
     print_table(made)

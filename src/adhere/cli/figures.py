@@ -9,13 +9,7 @@ from adhere.cli.output import rate_text, table
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["figure", "run_table", "unit_of"]
-
-
-def unit_of(manifest: dict[str, Any], name: str) -> str:
-    """The unit of a figure: "share", or what the benchmark says."""
-    declared = manifest["benchmark"].get("metrics") or {}
-    return declared.get(name, {}).get("unit", "share")
+__all__ = ["figure", "run_table"]
 
 
 def figure(value: float | None, unit: str = "share", sign: str = "", *, mark: bool = False) -> str:
@@ -27,21 +21,23 @@ def figure(value: float | None, unit: str = "share", sign: str = "", *, mark: bo
 
 def run_table(manifest: dict[str, Any], title: str) -> Table:
     """The figures of a run: accuracies of constraints, or what its benchmark declares, then its groups."""
+    from adhere.bench.metrics import unit
+
     metrics = manifest["metrics"]
     if "metrics" not in manifest["benchmark"]:
         return _accuracies(metrics, title)
     made = table("figure", "value", "95% interval", "n", title=title, right=("value", "n"))
     headline = manifest["benchmark"]["headline"]
-    for name, declared in manifest["benchmark"]["metrics"].items():
-        if name in metrics:
-            unit = f" ({declared['unit']})" if declared["unit"] not in ("share", "") else ""
-            made.add_row(*_line(f"{declared['label']}{unit}", metrics[name], declared["unit"], bold=name == headline))
+    for declared in manifest["benchmark"]["metrics"]:
+        if (name := declared["name"]) in metrics:
+            suffix = f" ({declared['unit']})" if declared["unit"] not in ("share", "") else ""
+            made.add_row(*_line(f"{declared['label']}{suffix}", metrics[name], declared["unit"], bold=name == headline))
     for group in (g for g in metrics if g.startswith("by_")):
         made.add_section()
         for value, found in metrics[group].items():
             name = headline if headline in found else next(iter(found), None)
             if name is not None:
-                made.add_row(*_line(f"  {value}", found[name], unit_of(manifest, name)))
+                made.add_row(*_line(f"  {value}", found[name], unit(manifest, name)))
     return made
 
 

@@ -29,7 +29,10 @@ __all__ = ["comparison_html", "report_html", "write_comparison", "write_report"]
 
 STATIC = Path(__file__).parent / "static"
 # Later files use what earlier ones define.
-SCRIPTS = ("dom.js", "data.js", "charts.js", "heatmap.js", "list.js", "trace.js", "detail.js", "explorer.js", "page.js")
+SCRIPTS = (
+    "dom.js", "data.js", "charts.js", "heatmap.js", "list.js", "trace.js", "detail.js", "explorer.js", "figures.js",
+    "page.js",
+)  # fmt: skip
 
 
 def write_report(run: Run, path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from adhere.bench.compare import Comparison
-from adhere.bench.metrics import HEADLINES
+from adhere.bench.metrics import labels
 from adhere.bench.run_dir import Row, Run, VerdictRow
 
 __all__ = ["comparison_payload", "group_differences", "run_payload", "to_json"]
@@ -30,22 +30,23 @@ def run_payload(run: Run) -> dict[str, Any]:
     """The page of one run."""
     tables = _Tables()
     runs = [{"manifest": run.manifest, "rows": tables.rows(run)}]
-    return {"headlines": list(HEADLINES.items()), "runs": runs, **tables.content()}
+    return {"headlines": list(labels(run.manifest).items()), "runs": runs, **tables.content()}
 
 
 def comparison_payload(a: Run, b: Run, comparison: Comparison) -> dict[str, Any]:
     """The page of two runs side by side; differences are b minus a throughout."""
+    own = "metrics" in b.manifest["benchmark"]  # its figures have units of their own, and are compared by name
     tables = _Tables()
     runs = [{"manifest": run.manifest, "rows": tables.rows(run)} for run in (a, b)]
     found = {
         "metrics": comparison.metrics,
-        "by_family": group_differences(a.verdicts, b.verdicts, lambda v: v.family),
-        "by_kind": group_differences(a.verdicts, b.verdicts, lambda v: v.kind),
+        "by_family": {} if own else group_differences(a.verdicts, b.verdicts, lambda v: v.family),
+        "by_kind": {} if own else group_differences(a.verdicts, b.verdicts, lambda v: v.kind),
         "only_a": comparison.only_a,
         "only_b": comparison.only_b,
         "warnings": comparison.warnings,
     }
-    return {"headlines": list(HEADLINES.items()), "runs": runs, "comparison": found, **tables.content()}
+    return {"headlines": list(labels(b.manifest).items()), "runs": runs, "comparison": found, **tables.content()}
 
 
 def group_differences(
@@ -125,9 +126,9 @@ class _Tables:
         ]
 
     def _verdict(self, verdict: VerdictRow) -> list[Any]:
-        """A verdict as [kind, args, strict, loose, reason, spans]."""
+        """A verdict as [kind, args, strict, loose, reason, spans], and the value where a scorer found one."""
         spans = [s for s in _parsed(verdict.spans, []) if s[0] < LONGEST_TEXT]
-        return [
+        named = [
             _number(self._kinds, (verdict.kind, verdict.family)),
             _number(self._args, verdict.args),
             verdict.strict,
@@ -135,6 +136,7 @@ class _Tables:
             _cut(verdict.reason),
             spans[:MOST_SPANS],
         ]
+        return named if verdict.value is None else [*named, verdict.value]
 
 
 def _number(table: dict[K, int], key: K) -> int:

@@ -16,22 +16,31 @@ async function readPayload() {
 function nameAll(payload) {
   const runs = payload.runs.map((run) => ({
     manifest: run.manifest,
-    rows: run.rows.map((row) => nameRow(row, payload)),
+    rows: run.rows.map((row) => nameRow(row, payload, run.manifest.benchmark?.metrics && new Map(run.manifest.benchmark.metrics.map((m) => [m.name, m])))),
   }));
-  const data = { ...payload, runs, pairs: runs.length > 1 };
+  const data = { ...payload, runs, pairs: runs.length > 1, own: runs.some((run) => run.manifest.benchmark?.metrics) };
   data.items = data.pairs ? pairUp(runs) : runs[0].rows.map((row) => toItem([row]));
   return data;
 }
 
-function nameRow(row, payload) {
+function nameRow(row, payload, declared) {
   const [prompt, sample, response, finish, tokensIn, tokensOut, strict, loose, verdicts, extras] = row;
   const { id, messages } = payload.prompts[prompt];
   return {
     id, messages, sample, response, finish, tokensIn, tokensOut, strict, loose, ...extras,
-    verdicts: verdicts.map(([kind, args, strictly, loosely, reason, spans]) => ({
-      ...payload.kinds[kind], args: payload.args[args], strict: strictly, loose: loosely, reason, spans,
-    })),
+    own: Boolean(declared),
+    verdicts: verdicts.map(([kind, args, strictly, loosely, reason, spans, value = null]) => {
+      const named = payload.kinds[kind];
+      const unit = declared?.get(named.kind)?.unit ?? "share";
+      return { ...named, args: payload.args[args], strict: strictly, loose: loosely, reason, spans, value, unit, level: levelOf(strictly, value, unit) };
+    }),
   };
+}
+
+/** How well it went between 0 and 1; null where nobody knows, or where the figure is no share. */
+function levelOf(strict, value, unit) {
+  if (strict !== null) return Number(strict);
+  return unit === "share" && typeof value === "number" ? Math.max(0, Math.min(1, value)) : null;
 }
 
 function pairUp([a, b]) {
@@ -45,12 +54,21 @@ function toItem(rows) {
   return { id: rows[0].id, sample: rows[0].sample, rows, prompt: last ? last.text : "", haystack: null };
 }
 
-/** error | passed | failed | undecided | ungraded, over some of a row's verdicts (all of them by default). */
+/** error | passed | failed | scored | undecided | ungraded, over some of a row's verdicts (all of them by default). */
 function statusOf(row, verdicts = row.verdicts) {
   if (row.error) return "error";
   if (!verdicts.length) return "ungraded";
+  if (row.own) return ownStatus(row, verdicts);
   if (verdicts.some((v) => v.strict === false)) return "failed";
   return verdicts.every((v) => v.strict === true) ? "passed" : "undecided";
+}
+
+/** Of a benchmark with a scorer of its own: its verdict on the answer; where it gives a number only, "scored". */
+function ownStatus(row, verdicts) {
+  const flags = verdicts === row.verdicts || verdicts.length === row.verdicts.length ? [row.strict] : verdicts.map((v) => v.strict);
+  if (flags.some((flag) => flag === false)) return "failed";
+  if (flags.every((flag) => flag === true)) return "passed";
+  return verdicts.some((v) => typeof v.value === "number") ? "scored" : "undecided";
 }
 
 /** gained | lost | both | neither | ungraded, over the verdicts that `wanted` picks. */
@@ -63,7 +81,7 @@ function changeOf(item, wanted) {
 
 const STATUSES = {
   one: [
-    ["all", "All"], ["failed", "Failed"], ["passed", "Passed"],
+    ["all", "All"], ["failed", "Failed"], ["passed", "Passed"], ["scored", "Scored"],
     ["error", "Errors"], ["undecided", "Undecided"], ["cut", "Cut"],
   ],
   two: [["all", "All"], ["gained", "Gained"], ["lost", "Lost"], ["both", "Both pass"], ["neither", "Neither"]],

@@ -1,7 +1,8 @@
 // One answer in full (or two side by side): its constraints, the conversation, and the text with its marks.
 
-const WORDS = { passed: "Passed", failed: "Failed", error: "Error", undecided: "Undecided", ungraded: "Not graded" };
-const ICONS = { passed: "pass", failed: "fail", error: "error", undecided: "undecided", ungraded: "none" };
+const WORDS = { passed: "Passed", failed: "Failed", error: "Error", scored: "Scored", undecided: "Undecided", ungraded: "Not graded" };
+const ICONS = { passed: "pass", failed: "fail", error: "error", scored: "none", undecided: "undecided", ungraded: "none" };
+const verdictSign = (v) => (v && v.strict === null && isNumber(v.value) ? icon("none", "a number") : verdictIcon(v ? v.strict : null));
 const verdictIcon = (strict) => (strict === true ? icon("pass", "passes") : strict === false ? icon("fail", "fails") : icon("undecided", "undecided"));
 
 /** The detail of an item. Choosing a constraint leaves only its marks. */
@@ -46,6 +47,7 @@ function detailHead(item, data, { previous, next, close }) {
 }
 
 function tally(row) {
+  if (row.own) return "";
   const passed = row.verdicts.filter((v) => v.strict === true).length;
   return row.verdicts.length && !row.error ? `${passed} of ${row.verdicts.length} hold` : "";
 }
@@ -59,19 +61,25 @@ function badge(status, more) {
 
 function constraintTable(item, data, chosen, choose) {
   const [first] = item.rows;
-  if (!first.verdicts.length) return h("p", { class: "empty" }, "This prompt carries no constraints: nothing was checked.");
-  return h("section", {}, h("h4", {}, "Constraints"),
+  if (!first.verdicts.length) return h("p", { class: "empty" }, data.own ? "Nothing was graded." : "This prompt carries no constraints: nothing was checked.");
+  return h("section", {}, h("h4", {}, data.own ? "Figures" : "Constraints"),
     h("ul", { class: "constraints" }, first.verdicts.map((verdict, index) => {
       const verdicts = item.rows.map((row) => row.verdicts[index]);
       return h("li", {}, h("button", {
         type: "button", "aria-pressed": String(chosen === index), onclick: () => choose(index),
         "data-tip": chosen === index ? "Show the marks of all constraints" : "Show only the marks of this constraint",
       },
-        h("span", { class: "signs" }, verdicts.map((v) => verdictIcon(v ? v.strict : null))),
+        h("span", { class: "signs" }, verdicts.map(verdictSign)),
         h("span", { class: "what" },
-          h("span", {}, h("b", {}, verdict.kind), h("span", { class: "args" }, argsText(verdict))),
+          h("span", {}, h("b", {}, verdict.kind), verdicts.map((v, i) => valueText(v, data.pairs ? "AB"[i] : "")), h("span", { class: "args" }, argsText(verdict))),
           verdicts.map((v, i) => reasonLine(v, data.pairs ? "AB"[i] : "")))));
     })));
+}
+
+/** The number that a scorer found, where it says more than the sign. */
+function valueText(verdict, name) {
+  if (!verdict || !isNumber(verdict.value) || (verdict.strict !== null && [0, 1].includes(verdict.value))) return null;
+  return h("span", { class: "args" }, name && h("i", { class: "run" }, name), ` ${Number(verdict.value.toPrecision(3))}`);
 }
 
 /** The arguments in words: at least 60 · keywords "boat", "bread". */

@@ -105,7 +105,7 @@ function filterBar(data, filter, onchange) {
   const choice = (label, names, onpick) => h("select", { "aria-label": label, onchange: (e) => onpick(e.target.value) },
     h("option", { value: "" }, label), names.map((name) => h("option", { value: name }, name)));
   const family = choice("All families", families, (value) => set({ family: value, kind: "" }));
-  const kind = choice("All constraints", kinds.map((k) => k.kind), (value) => set({ kind: value }));
+  const kind = choice(data.own ? "All figures" : "All constraints", kinds.map((k) => k.kind), (value) => set({ kind: value }));
   let waiting = 0;
   const search = h("input", {
     type: "search", placeholder: "Search prompts and answers", "aria-label": "Search prompts and answers", "aria-keyshortcuts": "/",
@@ -116,7 +116,7 @@ function filterBar(data, filter, onchange) {
   });
   const shown = h("output", { class: "muted", "aria-live": "polite" });
   const element = h("div", { class: "filters" },
-    h("div", { class: "segments", role: "group", "aria-label": "Verdict" }, buttons.map((b) => b.element)), family, kind, search, shown);
+    h("div", { class: "segments", role: "group", "aria-label": "Verdict" }, buttons.map((b) => b.element)), !data.own && family, kind, search, shown);
   return {
     element,
     focusSearch: () => search.focus(),
@@ -124,7 +124,7 @@ function filterBar(data, filter, onchange) {
       for (const { name, number, element: button } of buttons) {
         number.textContent = count(counts[name] || 0);
         button.setAttribute("aria-pressed", String(filter.status === name));
-        button.hidden = ["error", "undecided", "cut"].includes(name) && !counts[name] && filter.status !== name;
+        button.hidden = ["error", "undecided", "scored", "cut"].includes(name) && !counts[name] && filter.status !== name;
       }
       family.value = filter.family;
       kind.value = filter.kind;

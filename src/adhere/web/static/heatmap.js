@@ -27,7 +27,7 @@ function heatmap(data, { by, sorted, onpick }) {
 function heatMatrix(data, by, sorted) {
   const frequency = new Map();
   for (const item of data.items) {
-    for (const v of item.rows[0].verdicts) frequency.set(v[by], (frequency.get(v[by]) || 0) + 1);
+    for (const v of item.rows[0].verdicts) if (v.unit === "share") frequency.set(v[by], (frequency.get(v[by]) || 0) + 1);
   }
   const names = [...frequency.keys()].sort((x, y) => frequency.get(y) - frequency.get(x) || (x < y ? -1 : 1));
   const line = new Map(names.map((name, i) => [name, i]));
@@ -44,9 +44,10 @@ function heatMatrix(data, by, sorted) {
 /** Of one item: [{line, value}]; with two runs the value is B minus A. */
 function cellsOf(item, by, line, pairs) {
   const [first, second] = item.rows;
-  return first.verdicts.map((v, i) => {
-    if (!pairs) return { line: line.get(v[by]), value: v.strict === null ? null : Number(v.strict) };
-    return { line: line.get(v[by]), value: Number(second.verdicts[i]?.strict === true) - Number(v.strict === true) };
+  return first.verdicts.flatMap((v, i) => {
+    if (!line.has(v[by])) return [];
+    if (!pairs) return { line: line.get(v[by]), value: v.level };
+    return { line: line.get(v[by]), value: (second.verdicts[i]?.level ?? 0) - (v.level ?? 0) };
   });
 }
 

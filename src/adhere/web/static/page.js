@@ -30,15 +30,15 @@ function runPage(data) {
   const [{ manifest, rows }] = data.runs;
   const answers = explorer(data);
   const parts = [
-    masthead([manifest], `${modelName(manifest)}`, benchmarkName(manifest), ["Overview", "Constraints", "Map", "Answers", "Errors", "Settings"]),
+    masthead([manifest], `${modelName(manifest)}`, benchmarkName(manifest), ["Overview", ...(!data.own ? ["Constraints"] : hasGroups(manifest) ? ["Groups"] : []), "Map", "Answers", "Errors", "Settings"]),
     h("main", {},
-      overview(data, manifest, answers),
-      groupSection(manifest, answers),
+      ...(data.own ? [figureOverview(data, manifest, answers), figureGroups(manifest)]
+        : [overview(data, manifest, answers), groupSection(manifest, answers)]),
       mapSection(data, answers),
       answers.element,
       errorSection(rows, answers),
       settingsSection(data.runs)),
-    footer(),
+    footer(data.own),
   ];
   queueMicrotask(() => answers.openFromAddress());
   return parts;
@@ -48,19 +48,19 @@ function comparisonPage(data) {
   const [a, b] = data.runs.map((run) => run.manifest);
   const answers = explorer(data);
   const parts = [
-    masthead([a, b], "A against B", benchmarkName(b), ["Overview", "Constraints", "Map", "Answers", "Settings"]),
+    masthead([a, b], "A against B", benchmarkName(b), ["Overview", ...(data.own ? [] : ["Constraints"]), "Map", "Answers", "Settings"]),
     h("main", {},
-      differences(data, answers),
-      groupDifferences(data.comparison, answers),
+      ...(data.own ? [figureDifferences(data, answers)] : [differences(data, answers), groupDifferences(data.comparison, answers)]),
       mapSection(data, answers),
       answers.element,
       settingsSection(data.runs)),
-    footer(),
+    footer(data.own),
   ];
   queueMicrotask(() => answers.openFromAddress());
   return parts;
 }
 
+const hasGroups = (manifest) => Object.keys(manifest.metrics || {}).some((key) => key.startsWith("by_"));
 const modelName = (manifest) => manifest.strategy || manifest.model?.name || "a model";
 const benchmarkName = (manifest) => manifest.benchmark?.name || "a benchmark";
 
@@ -84,7 +84,8 @@ function facts(manifests) {
       isNumber(sampling.temperature) && (sampling.temperature === 0 ? "greedy" : `temperature ${sampling.temperature}`),
       isNumber(sampling.max_tokens) && `cap ${count(sampling.max_tokens)} tokens`,
       settings.samples > 1 && `${settings.samples} samples a prompt`,
-      settings.dialect && `dialect ${settings.dialect}`,
+      settings.dialect && !declaredOf(m) && `dialect ${settings.dialect}`,
+      settings.judge && `judge ${settings.judge}`,
       settings.limit && `first ${count(settings.limit)} prompts`,
       [model.engine, model.quantization].filter(Boolean).join(" "),
     ].filter(Boolean);
@@ -119,10 +120,10 @@ function tiles(data, manifest, answers) {
   return h("div", { class: "tiles" },
     tile(count(c.prompts), c.prompts === 1 ? "prompt" : "prompts"),
     c.answers !== c.prompts && tile(count(c.answers), "answers"),
-    tile(count(c.constraints), "constraints checked"),
+    tile(count(c.constraints), data.own ? "figures found" : "constraints checked"),
     tile(percent(share), "of answers cut at the cap", share > 0.05 ? "warn" : "", share > 0 && "cut"),
     tile(count(c.failed), c.failed === 1 ? "row failed" : "rows failed", c.failed ? "bad" : "", c.failed > 0 && "error"),
-    c.undecided > 0 && tile(count(c.undecided), "verdicts undecided", "warn", "undecided"),
+    c.undecided > 0 && tile(count(c.undecided), data.own ? "grades undecided" : "verdicts undecided", "warn", "undecided"),
     c.completion_tokens > 0 && tile(count(c.completion_tokens), "tokens written"));
 }
 
@@ -177,8 +178,8 @@ function mapSection(data, answers) {
     data.pairs ? [key("gain", "gained"), key("loss", "lost"), key("same", "unchanged")]
       : [key("gain", "passes"), key("loss", "fails"), key("blank", "not asked"), key("undecided", "undecided")],
     h("span", { class: "muted" }, "One column an answer; where there are more answers than fit, a column mixes several."));
-  return switched("map", data.pairs ? "Where it changed" : "Answers × constraints",
-    [BY, ["order", "Order", [["given", "As given"], ["sorted", data.pairs ? "Lost first" : "Weakest first"]]]],
+  return switched("map", data.pairs ? "Where it changed" : data.own ? "Answers × figures" : "Answers × constraints",
+    [data.own ? ["by", "Group", [["kind", "Figures"]]] : BY, ["order", "Order", [["given", "As given"], ["sorted", data.pairs ? "Lost first" : "Weakest first"]]]],
     ({ by, order }) => (data.items.some((item) => item.rows[0].verdicts.length)
       ? heatmap(data, { by, sorted: order === "sorted", onpick: (item) => answers.open(item) })
       : h("p", { class: "empty" }, "No constraints were checked.")), legend);
@@ -277,8 +278,8 @@ function besides([a, b]) {
 
 const known = (object) => Object.fromEntries(Object.entries(object || {}).filter(([, v]) => v !== null && v !== "" && !(Array.isArray(v) && !v.length)));
 
-function footer() {
-  return h("footer", {}, "Strict reads an answer as it is; loose forgives a first line, a last line and asterisks (IFEval). ",
+function footer(own) {
+  return h("footer", {}, !own && "Strict reads an answer as it is; loose forgives a first line, a last line and asterisks (IFEval). ",
     "Failed rows and undecided verdicts count as not passed and stay in every denominator. ",
     "Intervals are 95%, clustered by prompt where a prompt has several rows.");
 }
