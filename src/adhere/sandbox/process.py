@@ -1,0 +1,225 @@
+"""Run a command under watch: bounded output, a wall clock, and at the end nothing of it left alive."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
+from typing import NamedTuple
+
+__all__ = ["Ended", "supervise"]
+
+log = logging.getLogger("adhere")
+CHUNK = 64 * 1024
+LOOK_EVERY = 0.05  # seconds between two looks at what the tree holds
+GOODBYE = 5.0  # seconds within which a killed tree must be gone
+
+Look = Callable[[int], str]
+
+
+class Ended(NamedTuple):
+    """How a command ended.
+
+    Attributes:
+        code: Exit status, 128 + signal where a signal ended it; None where it was stopped or never started.
+        stopped: Why it was: "timeout", "output", or what `look` said; "" if it ended by itself.
+        stdout, stderr, extra: What it wrote there, as far as the limit goes.
+        seconds: From start to end.
+    """
+
+    code: int | None
+    stopped: str
+    stdout: bytes
+    stderr: bytes
+    extra: bytes
+    seconds: float
+
+
+async def supervise(
+    command: Callable[[int, int], Sequence[str]],
+    *,
+    env: Mapping[str, str],
+    cwd: str | None,
+    stdin: bytes,
+    wall: float,
+    output: int,
+    extra: int | None,
+    look: Look,
+    pass_fds: Sequence[int] = (),
+    told: bool = True,
+) -> Ended:
+    """Run a command and see to its end.
+
+    Args:
+        command: Makes the command line from the descriptors for bubblewrap's status and for extra output.
+        env: Its whole environment.
+        cwd: Where it starts; None: here.
+        stdin: What it may read.
+        wall: Seconds.
+        output: Bytes of stdout, and of stderr, after which it is stopped.
+        extra: Bytes of extra output that are kept, the rest is thrown away; None: it gets no such pipe.
+        look: Called from time to time with the id of the tree's root; what it returns, if not "", stops the tree.
+        pass_fds: Descriptors that it inherits.
+        told: Whether the command is bubblewrap, which tells the exit status and the id of its first process. Otherwise
+            both are the command's own.
+
+    Raises:
+        OSError: if the command cannot be started.
+    """
+    status_in, status_out = os.pipe()
+    extra_in, extra_out = os.pipe()
+    began = perf_counter()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command(status_out, extra_out), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE, env=dict(env), cwd=cwd, start_new_session=True,
+            pass_fds=(*pass_fds, *[status_out] * told, *[extra_out] * (extra is not None)),
+        )  # fmt: skip
+    except BaseException:
+        os.close(status_in)
+        os.close(extra_in)
+        raise
+    finally:
+        os.close(status_out)
+        os.close(extra_out)
+    watched = _Watched(process, told)
+    clock = asyncio.get_running_loop().call_later(wall, watched.stop, "timeout")
+    kept = [bytearray() for _ in range(3)]
+    work = [
+        watched.listen(await _reader(status_in)),
+        watched.read(process.stdout, kept[0], output),
+        watched.read(process.stderr, kept[1], output),
+        _drain(await _reader(extra_in), kept[2], extra or 0),
+        _write(process.stdin, stdin),
+        watched.look(look),
+    ]
+    tasks = [asyncio.create_task(part) for part in work]
+    try:
+        await process.wait()
+        await watched.bury()
+        # Only without isolation can somebody have got away with the other end of a pipe.
+        await asyncio.wait(tasks[:-1], timeout=GOODBYE)
+    finally:
+        clock.cancel()
+        await watched.bury()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    code = None if watched.stopped else watched.code if told else _shell_code(process.returncode)
+    stdout, stderr, rest = map(bytes, kept)
+    return Ended(code, watched.stopped, stdout, stderr, rest, perf_counter() - began)
+
+
+class _Watched:
+    """A running tree: its first process, why it was stopped, and how it ended."""
+
+    def __init__(self, process: asyncio.subprocess.Process, told: bool) -> None:
+        self.process = process
+        self.told = told
+        self.stopped = ""
+        self.code: int | None = None
+        self.root: int | None = None if told else process.pid
+        self.handle: int | None = None
+        self.buried = False
+
+    async def listen(self, status: asyncio.StreamReader) -> None:
+        """Bubblewrap's status: lines of JSON with `child-pid`, later `exit-code`."""
+        while line := await status.readline():
+            with contextlib.suppress(ValueError):
+                said = json.loads(line)
+                self.code = said.get("exit-code", self.code)
+                if "child-pid" in said:
+                    self.root = said["child-pid"]
+                    with contextlib.suppress(ProcessLookupError):
+                        self.handle = os.pidfd_open(said["child-pid"])
+
+    async def read(self, stream: asyncio.StreamReader | None, kept: bytearray, most: int) -> None:
+        """Keep what the stream has, up to `most` bytes, beyond which the tree is stopped."""
+        assert stream is not None
+        while chunk := await stream.read(CHUNK):
+            if len(kept) + len(chunk) > most:
+                self.stop("output")
+            kept += chunk[: most - len(kept)]
+
+    async def look(self, look: Look) -> None:
+        """Look until cancelled."""
+        while not self.stopped:
+            await asyncio.sleep(LOOK_EVERY)
+            if self.root is not None and (why := look(self.root)):
+                self.stop(why)
+
+    def stop(self, why: str) -> None:
+        """Kill the whole tree, for the first reason that there is."""
+        self.stopped = self.stopped or why
+        self.kill()
+
+    def kill(self) -> None:
+        """Its first process, with which all others in the process namespace die, and its process group."""
+        with contextlib.suppress(ProcessLookupError):
+            if self.handle is not None:
+                signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            if self.process.returncode is None or not self.told:
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    async def bury(self) -> None:
+        """Return when all of it is gone: the first process of a process namespace is the last one to go."""
+        if self.buried:
+            return
+        self.buried = True
+        self.kill()
+        try:
+            async with asyncio.timeout(GOODBYE):
+                await self.process.wait()
+                if self.handle is not None:
+                    await _readable(self.handle)
+        except TimeoutError:
+            log.warning("process %s of the sandbox does not die", self.root)
+        finally:
+            if self.handle is not None:
+                os.close(self.handle)
+                self.handle = None
+
+
+async def _readable(descriptor: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    loop.add_reader(descriptor, lambda: ready.done() or ready.set_result(None))
+    try:
+        await ready
+    finally:
+        loop.remove_reader(descriptor)
+
+
+async def _reader(descriptor: int) -> asyncio.StreamReader:
+    """An asynchronous reader of a pipe, which it closes at its end."""
+    stream = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(descriptor, "rb", 0)
+    )
+    return stream
+
+
+async def _drain(stream: asyncio.StreamReader, kept: bytearray, most: int) -> None:
+    while chunk := await stream.read(CHUNK):
+        kept += chunk[: most - len(kept)]
+
+
+async def _write(stream: asyncio.StreamWriter | None, data: bytes) -> None:
+    """Give it its stdin; whoever does not read it to the end need not."""
+    assert stream is not None
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        stream.write(data)
+        await stream.drain()
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        stream.close()
+        await stream.wait_closed()
+
+
+def _shell_code(code: int | None) -> int | None:
+    return 128 - code if code is not None and code < 0 else code
