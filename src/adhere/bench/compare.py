@@ -13,7 +13,7 @@ from adhere.bench.metrics import labels, unit
 from adhere.bench.run_dir import Row, Run, VerdictRow
 from adhere.errors import DataError
 
-__all__ = ["Comparison", "Flip", "compare_runs"]
+__all__ = ["Comparison", "Flip", "compare_figure", "compare_runs"]
 
 
 class Flip(NamedTuple):
@@ -57,6 +57,37 @@ def compare_runs(a: Run, b: Run) -> Comparison:
         DataError: if they share no instruction, or ask different things under the same ids.
     """
     rows_a, rows_b = _by_id(a.rows), _by_id(b.rows)
+    shared = _shared(a, b, rows_a, rows_b)
+    verdicts_a, verdicts_b = _by_id(a.verdicts), _by_id(b.verdicts)
+    graded = [i for i in shared if i in verdicts_a and i in verdicts_b]
+    ids = frozenset(graded)
+    return Comparison(
+        metrics=_figures(a, b, frozenset(shared)) if _declared(a, b) else _accuracies(a, b, ids),
+        flips=[f for i in graded if (f := _flip(i, rows_a[i], rows_b[i], verdicts_a[i], verdicts_b[i])) is not None],
+        only_a=[i for i in rows_a if i not in rows_b],
+        only_b=[i for i in rows_b if i not in rows_a],
+        warnings=_warnings(a.manifest, b.manifest),
+    )
+
+
+def compare_figure(a: Run, b: Run, name: str) -> dict[str, Any]:
+    """One figure of two runs of the same instructions: what `compare_runs` finds for it, without all the others.
+
+    Raises:
+        DataError: as `compare_runs`; if one of the runs does not have the figure.
+    """
+    rows_a, rows_b = _by_id(a.rows), _by_id(b.rows)
+    shared = frozenset(_shared(a, b, rows_a, rows_b))
+    if name not in a.metrics or name not in b.metrics:
+        raise DataError(f"the runs do not both have the figure '{name}'")
+    if _declared(a, b):
+        return _figure(a, b, shared, name)
+    graded = shared & {v.id for v in a.verdicts} & {v.id for v in b.verdicts}
+    return _metric(_verdicts(name, a, graded), _verdicts(name, b, graded))
+
+
+def _shared(a: Run, b: Run, rows_a: dict[str, list[Row]], rows_b: dict[str, list[Row]]) -> list[str]:
+    """The ids of the instructions that both answered, in the order of the first."""
     shared = [i for i in rows_a if i in rows_b]
     if not shared:
         raise DataError("the two runs share no instruction", hint="Compare runs of the same benchmark")
@@ -68,16 +99,7 @@ def compare_runs(a: Run, b: Run) -> Comparison:
         )
     if (one := a.manifest["benchmark"]["name"]) != (two := b.manifest["benchmark"]["name"]) and _declared(a, b):
         raise DataError(f"the runs are of '{one}' and of '{two}'", hint="Compare runs of the same benchmark")
-    verdicts_a, verdicts_b = _by_id(a.verdicts), _by_id(b.verdicts)
-    graded = [i for i in shared if i in verdicts_a and i in verdicts_b]
-    ids = frozenset(graded)
-    return Comparison(
-        metrics=_figures(a, b, frozenset(shared)) if _declared(a, b) else _accuracies(a, b, ids),
-        flips=[f for i in graded if (f := _flip(i, rows_a[i], rows_b[i], verdicts_a[i], verdicts_b[i])) is not None],
-        only_a=[i for i in rows_a if i not in rows_b],
-        only_b=[i for i in rows_b if i not in rows_a],
-        warnings=_warnings(a.manifest, b.manifest),
-    )
+    return shared
 
 
 def _by_id(items: Sequence[Any]) -> dict[str, list[Any]]:
@@ -98,13 +120,14 @@ def _accuracies(a: Run, b: Run, ids: frozenset[str]) -> dict[str, dict[str, Any]
 
 def _figures(a: Run, b: Run, ids: frozenset[str]) -> dict[str, dict[str, Any]]:
     """Of a benchmark with a scorer of its own: every figure that both runs have."""
-    found = {}
-    for name in labels(b.manifest):
-        if name in a.metrics and name in b.metrics:
-            one, two = _values(name, a, ids), _values(name, b, ids)
-            share = unit(b.manifest, name) == "share"
-            found[name] = _metric(one, two, share) if one and two else _untested(a.metrics[name], b.metrics[name])
-    return found
+    both = [name for name in labels(b.manifest) if name in a.metrics and name in b.metrics]
+    return {name: _figure(a, b, ids, name) for name in both}
+
+
+def _figure(a: Run, b: Run, ids: frozenset[str], name: str) -> dict[str, Any]:
+    one, two = _values(name, a, ids), _values(name, b, ids)
+    share = unit(b.manifest, name) == "share"
+    return _metric(one, two, share) if one and two else _untested(a.metrics[name], b.metrics[name])
 
 
 def _values(name: str, run: Run, ids: frozenset[str]) -> dict[Any, float | None]:
