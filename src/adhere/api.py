@@ -45,6 +45,9 @@ def evaluate(
     samples: int = 1,
     seed: int = 0,
     dialect: Dialect | None = None,
+    judge: str | None = None,
+    scorer: str | None = None,
+    against: str | Path | None = None,
     out: str | Path | None = None,
     report: bool = True,
 ) -> Run:
@@ -57,6 +60,9 @@ def evaluate(
         samples: Answers per prompt; needs a model with a temperature above 0.
         seed: Every random choice derives from it.
         dialect: How constraints are graded; None takes the benchmark's own.
+        judge: What judges, where the benchmark needs it: `openai:…`, `smollm2`, `revis(…)`.
+        scorer: The scorer under test, where the benchmark tests one.
+        against: A run directory whose answers stand on the other side of a judged pair.
         out: Directory for run.json, the tables and report.html; None writes nothing.
         report: Whether to write report.html too.
 
@@ -66,15 +72,20 @@ def evaluate(
     Raises:
         AdhereError: before any model call, for whatever can be known then.
     """
-    from adhere.bench.base import get
+    from adhere.bench.base import Options, get
     from adhere.bench.files import from_file, looks_like_a_file
     from adhere.bench.run import Settings
     from adhere.bench.run import evaluate as run
 
     chosen = from_file(Path(benchmark)) if looks_like_a_file(benchmark) else get(benchmark)
-    answerer = load(model) if isinstance(model, str) else model
     place = Path(out) if out is not None else None
-    found = run(chosen, answerer, Settings(limit, samples, seed, dialect), out=place)
+    options = Options(judge=judge, scorer=scorer, against=Path(against) if against is not None else None)
+    chosen.check(options)
+    cap = {"max_tokens": chosen.max_tokens} if chosen.max_tokens else {}
+    answerer: Any = None
+    if chosen.needs_model:
+        answerer = load(model, **cap) if isinstance(model, str) else model
+    found = run(chosen, answerer, Settings(limit, samples, seed, dialect), options=options, out=place)
     if place is not None and report:
         from adhere.web.report import write_report
 

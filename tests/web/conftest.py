@@ -6,13 +6,16 @@ import json
 import random
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 
+from adhere.bench.base import Benchmark, Metric
 from adhere.bench.metrics import counts, metrics
+from adhere.bench.run import evaluate
 from adhere.bench.run_dir import Row, Run, VerdictRow
+from adhere.records import Instruction, Response, Score
 
 TOPICS = [
     "the tides",
@@ -217,3 +220,44 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     made = webdriver.Chrome(options, webdriver.ChromeService(driver))
     yield made
     made.quit()
+
+
+class _Colours:
+    """Says whether "red" occurs, and how many words there are; "?" is undecided."""
+
+    async def score(self, instruction: Instruction, response: Response) -> Score:
+        if response.text == "?":
+            return Score("red", parts=(Score("red", reason="cannot be told"),))
+        red = "red" in response.text
+        parts = (Score("red", float(red), red), Score("words", len(response.text.split())))
+        return Score("red", float(red), red, parts)
+
+
+class _Saying:
+    def __init__(self, texts: Sequence[str | None]) -> None:
+        self.texts = texts
+
+    async def answer(self, instruction: Instruction) -> Response:
+        text = self.texts[int(instruction.id[1:])]
+        if text is None:
+            raise ValueError("no answer today")
+        return Response(text)
+
+
+@pytest.fixture
+def scored_run() -> Callable[..., Run]:
+    """Makes a run of a benchmark with a scorer of its own from the answers given; None fails."""
+
+    def make(*texts: str | None) -> Run:
+        asked = [
+            Instruction.of(f"Name a colour, prompt {n}.", id=f"c{n}", part="odd" if n % 2 else "even")
+            for n in range(len(texts))
+        ]
+        metrics = {"red": Metric("answers that say red"), "words": Metric("words an answer", "words")}
+        benchmark = Benchmark(
+            "colours", "colours", lambda: asked, headline="red", metrics=metrics, scorer=lambda _: _Colours(),
+            groups=("part",),
+        )  # fmt: skip
+        return evaluate(benchmark, _Saying(texts))
+
+    return make

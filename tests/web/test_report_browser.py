@@ -323,3 +323,32 @@ def test_a_strategys_steps_are_shown_in_their_forms(opened: Callable, one_answer
     assert "3 model calls" in page.texts(".trace .aside")[-1]
     assert page.run("return window.hit") is None
     assert page.complaints() == []
+
+
+def test_a_benchmark_with_a_scorer_of_its_own_is_shown_in_its_own_figures(
+    opened: Callable, scored_run: Callable[..., Run]
+) -> None:
+    run = scored_run("red", "a deep red", "blue", None, "?", "red")
+    page = opened(run)
+    assert page.texts(".hero .figure") == ["50.0%"]
+    assert "answers that say red" in page.texts(".hero")[0] and "1 undecided" in page.texts(".hero")[0]
+    assert "words an answer words1.51 to 2.5" in "".join(page.texts("#overview table tbody tr")).replace("–", "")
+    assert page.texts("#groups .chart-row:not(.head) .label") == ["even", "odd"]
+    assert page.texts("#groups .chart-row:not(.head) .value") == ["33.3%", "66.7%"]
+    page.click("#groups .segments:last-child button", 1)
+    assert page.texts("#groups tbody th") == ["even words", "odd words"]
+    assert page.complaints() == []
+
+
+def test_two_runs_with_figures_of_their_own_are_compared_in_their_units(
+    opened: Callable, scored_run: Callable[..., Run]
+) -> None:
+    page = opened(scored_run(*["blue"] * 6), scored_run(*["red red red"] * 5, None))
+    assert page.texts(".hero .figure") == ["+83.3 points"]
+    rows = "[...document.querySelectorAll('#overview tbody tr')]"
+    lines = page.run(f"return {rows}.map(r => [...r.cells].map(c => c.textContent))")
+    assert [line[:4] for line in lines] == [
+        ["answers that say red", "0.0%", "83.3%", "+83.3"],
+        ["words an answer", "1", "3", "+2"],
+    ]
+    assert page.complaints() == []
