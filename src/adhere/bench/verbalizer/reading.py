@@ -82,8 +82,8 @@ async def _whole(model: Model, messages: Sequence[Message], word: str) -> float:
 class VerbalizerScorer:
     """Grades an answer by its trace's probabilities; where there are none, by its text.
 
-    Parts: "accuracy" (the asked word), "flip" (the other one: habit), "first_word" (the word of the first rule, whatever
-    is right), "invalid" (neither). By probabilities also "calibrated", the accuracy after the prior is subtracted, and
+    Parts: "accuracy" (the asked word), "flip" (the other one: habit), "first_word" (the word of the first rule,
+    whatever is right), "invalid" (neither). By probabilities also "calibrated", the accuracy after the prior is subtracted, and
     "mass", what both words have of all probability. A text counts if it is one of the words but for case and
     punctuation.
     """

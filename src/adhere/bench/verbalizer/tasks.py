@@ -73,7 +73,7 @@ def check_words(words: Pair) -> None:
         raise DataError(f"the words {list(words)} cannot be told apart", hint="Give two different words")
     if first.startswith(second) or second.startswith(first):
         raise DataError(
-            f"the words {list(words)} begin alike: the first token of '{max(first, second, key=len)}' may be all of the other",
+            f"the words {list(words)} begin alike: after the first token of the longer one either may have been said",
             hint="Choose words that begin differently",
         )
 
