@@ -15,12 +15,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from adhere.bench.base import Options
+from adhere.engine import context
 from adhere.errors import ContextError, DataError, UsageError
+from adhere.models.base import Sampling
 from adhere.models.model import Model
 from adhere.records import Instruction, Message, Response, Score, Usage
 from adhere.score.choices import Choices, Norm, likelihoods
 
-__all__ = ["ChoiceScorer", "ask_choices", "choice", "choices_of", "round_robin", "scoring_model"]
+__all__ = ["ChoiceScorer", "ask_choices", "choice", "choices_of", "completion", "round_robin", "scoring_model"]
 
 
 def choice(id: str, context: str, options: Sequence[str], answer: int, **meta: Any) -> Instruction:
@@ -83,6 +85,25 @@ async def ask_choices(
     steps = tuple({"step": "choices", "set": n, "shots": len(solved), **c._asdict()} for n, c in found.items())
     read = sum(sum(c.tokens) for c in found.values())
     return Response(found["options"].options[found["options"].best()], model.name, usage=Usage(read), trace=steps)
+
+
+async def completion(options: Options, text: str, *, max_tokens: int, stop: tuple[str, ...] = ()) -> Response:
+    """What the answerer makes of a plain text that ends where its answer begins, greedily.
+
+    A model that can goes on writing, without a chat template, as the harnesses of few-shot benchmarks do it; a strategy
+    or a chat endpoint gets the text as a user's message.
+    """
+    answerer = options.answerer
+    sampling = Sampling(max_tokens=max_tokens, stop=stop)
+    if isinstance(answerer, Model) and "complete" in answerer.info.capabilities:
+        plain = Model(answerer.backend, store=answerer.store, patience=answerer.patience, chat=False)
+        plain.stats = answerer.stats
+        return await plain.generate(text, sampling)
+    if answerer is None:
+        raise UsageError("there is no model to ask", hint="Add --model smollm2")
+    changes: dict[str, Any] = {"stop": stop} if stop else {}
+    with context.drawing(0, max_tokens=max_tokens, temperature=0.0, **changes):
+        return await answerer.answer(Instruction("", (Message("user", text),)))
 
 
 def choices_of(response: Response, name: str = "options") -> Choices:
