@@ -93,3 +93,9 @@ def test_the_users_own_file_comes_first_and_another_version_must_be_accepted(
     assert found.path.read_bytes() == b"mine"
     assert found.sha256 == hashlib.sha256(b"mine").hexdigest()
     assert "another version" in caplog.text
+
+
+def test_a_file_without_a_digest_may_be_of_any_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.jsonl").write_bytes(b"mine")
+    monkeypatch.setenv("ADHERE_DATA", str(tmp_path))
+    assert locate(DataFile("mine.jsonl", "")).sha256 == hashlib.sha256(b"mine").hexdigest()

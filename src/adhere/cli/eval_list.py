@@ -37,8 +37,8 @@ def _here(b: Benchmark) -> dict[str, str]:
     from adhere.data.sets import at_hand
 
     if not b.files:
-        source = "our own, built in" if b.synthetic or b.paper is None else "built in"
-        state = "ready"
+        source = "our own, built in" if b.size else "yours"
+        state = "ready" if b.size or _has_rows(b) else "needs --data-dir"
     else:
         source = b.files[0].path
         missing = [f for f in b.files if not at_hand(f)]
@@ -47,6 +47,15 @@ def _here(b: Benchmark) -> dict[str, str]:
     if not b.needs_model and not needs:
         needs = "needs --scorer"
     return {"source": source, "state": ", ".join(filter(None, (state, needs)))}
+
+
+def _has_rows(b: Benchmark) -> bool:
+    from adhere.errors import AdhereError
+
+    try:
+        return bool(b.instructions(1))
+    except AdhereError:
+        return False
 
 
 def _cost(b: Benchmark) -> str:
