@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adhere.cli.output import print_json, print_table, say, table
+from adhere.cli.output import print_json, say
 
 if TYPE_CHECKING:
     from adhere.bench.base import Benchmark
@@ -24,12 +24,15 @@ def show_list(as_json: bool) -> None:
         keys = ("name", "about", "size", "licence", "dialect", "headline", "paper", "suite", "judge", "synthetic")
         print_json([{k: getattr(b, k) for k in keys} | _here(b) | {"cost": _cost(b)} for b in found])
         return
-    made = table("benchmark", "prompts", "what it measures", "data", "state", "cost", "paper", right=("prompts",))
-    for b in found:
+    for b in sorted(found, key=lambda b: b.name):
         here = _here(b)
-        made.add_row(b.name, str(b.size), b.about, f"{here['source']}, {b.licence}", here["state"], _cost(b), b.paper)
-    print_table(made)
-    click.echo("state: what is ready here; `get` downloads once. A suite runs together: adhere eval --suite NAME")
+        prompts = f"{b.size:,} prompts" if b.size else "any number of prompts"
+        facts = " · ".join(filter(None, (prompts, here["state"], _cost(b), b.paper and f"paper {b.paper}")))
+        click.echo(f"{click.style(b.name, bold=True):40} {facts}")
+        click.echo(f"    {b.about[:1].upper()}{b.about[1:]}.")
+        click.echo(f"    Data: {here['source']}, {b.licence}." + (f" Suites: {', '.join(b.suite)}." if b.suite else ""))
+    click.echo(f"\n{len(found)} benchmarks. ready: the data are here; download: fetched once, by digest.")
+    click.echo("Several at once: adhere eval NAME NAME …, or adhere eval --suite NAME")
 
 
 def _here(b: Benchmark) -> dict[str, str]:
@@ -42,7 +45,7 @@ def _here(b: Benchmark) -> dict[str, str]:
     else:
         source = b.files[0].path
         missing = [f for f in b.files if not at_hand(f)]
-        state = "ready" if not missing else "get" if all(f.url for f in missing) else "needs --data-dir"
+        state = "ready" if not missing else "download" if all(f.url for f in missing) else "needs --data-dir"
     needs = {"required": "needs --judge"}.get(b.judge, "")
     if not b.needs_model and not needs:
         needs = "needs --scorer"
