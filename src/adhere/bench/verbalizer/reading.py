@@ -83,9 +83,9 @@ class VerbalizerScorer:
     """Grades an answer by its trace's probabilities; where there are none, by its text.
 
     Parts: "accuracy" (the asked word), "flip" (the other one: habit), "first_word" (the word of the first rule,
-    whatever is right), "invalid" (neither). By probabilities also "calibrated", the accuracy after the prior is subtracted, and
-    "mass", what both words have of all probability. A text counts if it is one of the words but for case and
-    punctuation.
+    whatever is right), "invalid" (neither). By probabilities also "calibrated", the accuracy after the prior is
+    subtracted, and "mass", what both words have of all probability. A text counts if it is one of the words but for
+    case and punctuation.
     """
 
     def __repr__(self) -> str:
@@ -97,11 +97,8 @@ class VerbalizerScorer:
         if "words" not in meta or "label" not in meta:
             return Score("verbalizer", reason="no words and label to compare with")
         step = next((s for s in response.trace if s.get("step") == "choices"), None)
-        said = (
-            [clean(w) for w in meta["words"]].index(c)
-            if (c := clean(response.text)) in map(clean, meta["words"])
-            else None
-        )
+        words, text = [clean(word) for word in meta["words"]], clean(response.text)
+        said = words.index(text) if text in words else None
         if step is not None and not any(step["probabilities"]):
             said = None  # neither word has any probability
         right = said == meta["label"]
