@@ -3,10 +3,12 @@
     python benchmarks/proxy.py [--requests 1000] [--litellm .venv-litellm/bin/litellm]
 
 Three servers on this machine: one that gives a fixed completion at once (`peers/fixed_upstream.py`), `adhere serve` and
-litellm in front of it. They are asked in turn, 20 calls each, so that whatever else the machine does hits all alike;
-then with 16 calls at a time. Added latency is the quantile through a proxy minus the same quantile of direct calls;
-CPU is what the proxy's process used for a call, which a busy machine changes little. Adhere is asked with 0, 3 and 10
-constraints to check. Ends in one JSON line.
+litellm in front of it. One at a time: each call through a proxy stands beside a direct one, made just before or just
+after it (in turn), with the same client; what is added is the difference of the two, so that the machine's drift falls
+out, and the quantiles are those of the differences. The proxies take turns, 20 such pairs each.
+Then with 16 calls at a time: there what is added is the quantile through a proxy minus that of direct calls.
+CPU is what the proxy's process used for a call. Adhere is asked with 0, 3 and 10 constraints to check.
+Ends in one JSON line.
 
 litellm lives in an environment of its own, since it pins what the other peers need newer:
 python -m venv .venv-litellm && .venv-litellm/bin/pip install -r benchmarks/requirements-litellm.txt
@@ -36,6 +38,8 @@ WISHES = [
     "do not use the word ocean", "at least 2 bullets", "in English", "end with the phrase 'the end'", "2 paragraphs",
 ]  # fmt: skip
 WARM_UP = 50
+PAIRS = 20  # in a block
+WORKERS, CROWD = 16, 160  # calls at a time, and in a block
 QUANTILES = (50, 90, 99)
 Targets = dict[str, "tuple[Server, dict[str, Any]]"]
 
@@ -82,8 +86,8 @@ class Server:
 
     def cpu_s(self) -> float:
         """Processor seconds so far."""
-        stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self._pids()]
-        return sum(int(s[11]) + int(s[12]) for s in stats) / os.sysconf("SC_CLK_TCK")
+        threads = (path for pid in self._pids() for path in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+        return sum(int(path.read_text().split()[0]) for path in threads) / 1e9
 
     def _pids(self) -> list[str]:
         """The process and its children (litellm and uvicorn may fork)."""
@@ -170,16 +174,24 @@ def body(more: dict[str, Any]) -> dict[str, Any]:
     return {"model": "fixed", "messages": [{"role": "user", "content": "Tell me about a river."}], **more}
 
 
-class Times(dict[str, list[float]]):
-    """Seconds of each call by target, and the processor seconds that each target's server took for them."""
+class Found:
+    """What one way of calling came to: of direct calls their seconds, of proxies what they add and take."""
 
     def __init__(self, targets: Targets) -> None:
-        super().__init__({name: [] for name in targets})
-        self.cpu = dict.fromkeys(targets, 0.0)
+        self.direct: list[float] = []
+        self.calls = {name: [] for name in targets if name != "direct"}  # seconds through the proxy
+        self.pairs = {name: [] for name in self.calls}  # the same minus those of the direct call beside it
+        self.cpu = dict.fromkeys(self.calls, 0.0)
+
+    def added(self, name: str, percent: int) -> float:
+        """Milliseconds."""
+        if self.pairs[name]:
+            return quantile(self.pairs[name], percent)
+        return quantile(self.calls[name], percent) - quantile(self.direct, percent)
 
 
-async def measured(targets: Targets, requests: int) -> dict[str, Times]:
-    """The times of both ways of calling."""
+async def measured(targets: Targets, requests: int) -> dict[str, Found]:
+    """Both ways of calling."""
     import aiohttp
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
@@ -197,15 +209,30 @@ async def measured(targets: Targets, requests: int) -> dict[str, Times]:
 
         for name in targets:
             await side_by_side(lambda name=name: call(name), 1, WARM_UP)
-        found = {}
-        for how, workers, block in (("one at a time", 1, 20), ("16 at a time", 16, 160)):
-            times = found[how] = Times(targets)
-            for _ in range(max(1, requests // block)):
-                for name, (server, _) in targets.items():
-                    before = server.cpu_s()
-                    times[name] += await side_by_side(lambda name=name: call(name), workers, block)
-                    times.cpu[name] += server.cpu_s() - before
-        return found
+        alone, crowd = Found(targets), Found(targets)
+        for _ in range(max(1, requests // PAIRS)):
+            for name in alone.calls:
+                before = targets[name][0].cpu_s()
+                await paired(call, name, alone)
+                alone.cpu[name] += targets[name][0].cpu_s() - before
+        for _ in range(max(1, requests // CROWD)):
+            crowd.direct += await side_by_side(lambda: call("direct"), WORKERS, CROWD)
+            for name in crowd.calls:
+                before = targets[name][0].cpu_s()
+                crowd.calls[name] += await side_by_side(lambda name=name: call(name), WORKERS, CROWD)
+                crowd.cpu[name] += targets[name][0].cpu_s() - before
+        return {"one at a time": alone, f"{WORKERS} at a time": crowd}
+
+
+async def paired(call: Callable[[str], Awaitable[float]], name: str, found: Found) -> None:
+    """Calls through a proxy and direct ones, side by side, each going first every other time."""
+    for at in range(PAIRS):
+        seconds = {}
+        for which in ("direct", name) if at % 2 else (name, "direct"):
+            seconds[which] = await call(which)
+        found.direct.append(seconds["direct"])
+        found.calls[name].append(seconds[name])
+        found.pairs[name].append(seconds[name] - seconds["direct"])
 
 
 async def side_by_side(call: Callable[[], Awaitable[float]], workers: int, requests: int) -> list[float]:
@@ -223,19 +250,18 @@ def quantile(values: list[float], percent: int) -> float:
     return sorted(values)[min(len(values) - 1, len(values) * percent // 100)] * 1000
 
 
-def report(found: dict[str, Times], servers: dict[str, Server]) -> None:
+def report(found: dict[str, Found], servers: dict[str, Server]) -> None:
     """Print the tables and the JSON line."""
     added: dict[str, dict[str, dict[str, float]]] = {}
     for how, times in found.items():
-        direct = {q: quantile(times["direct"], q) for q in QUANTILES}
+        direct = {q: quantile(times.direct, q) for q in QUANTILES}
         print(f"\n{how}: direct calls {', '.join(f'p{q} {ms:.2f} ms' for q, ms in direct.items())}; added:")
         added[how] = {"direct": {f"p{q}": round(ms, 3) for q, ms in direct.items()}}
-        for name, values in times.items():
-            if name != "direct":
-                row = {f"p{q}": round(quantile(values, q) - direct[q], 3) for q in QUANTILES}
-                row["cpu"] = round(times.cpu[name] / len(values) * 1000, 3)
-                added[how][name] = row
-                print(f"  {name:<20}" + "".join(f"{key} {ms:8.2f} ms  " for key, ms in row.items()))
+        for name, calls in times.calls.items():
+            row = {f"p{q}": round(times.added(name, q), 3) for q in QUANTILES}
+            row["cpu"] = round(times.cpu[name] / len(calls) * 1000, 3)
+            added[how][name] = row
+            print(f"  {name:<20}" + "".join(f"{key} {ms:8.2f} ms  " for key, ms in row.items()))
     state = {
         name: {"started_s": round(server.started, 2), "rss_mb": round(server.rss_mb(), 1)}
         for name, server in servers.items()

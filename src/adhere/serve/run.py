@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from adhere.models.model import Model
 from adhere.models.openai_http import OpenAIEndpoint
 from adhere.serve.app import build_app
 from adhere.serve.constraints_body import read
+from adhere.serve.one_write import OneWrite
 from adhere.serve.served import Catalog
 from adhere.serve.settings import Settings
 
@@ -79,9 +81,12 @@ def serve(
         AdhereError: if a model of this process cannot be loaded.
     """
     app = build_app(catalog, settings)
-    read(b'"no commas"')  # loads the checkers, which would hold up the first client that asks for some
+    read(b'["no commas", "in English"]').verdicts("A river.")  # loads the checkers and the detector of languages
+    gc.collect()
+    gc.freeze()  # what is there now stays: no collection has to walk through it again
     config = uvicorn.Config(
         app,
+        http=OneWrite,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -18,6 +18,7 @@ T = TypeVar("T")
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
 KEEP_ALIVE_SECONDS = 10.0
+WATCH_AFTER = 0.05  # seconds: most answers of an instant server are there before anybody has to look
 AHEAD = 64  # events that may wait for a slow reader before their producer waits too
 LARGEST_EVENT = 4 * 2**20
 _END = re.compile(rb"\r?\n\r?\n")
@@ -62,18 +63,27 @@ async def unless_gone(receive: Receive, work: Awaitable[T], seconds: float | Non
 
 
 class _Watch:
-    """A block that is cancelled when the client leaves, and raises ClientLeft then."""
+    """A block that is cancelled when the client leaves, and raises ClientLeft then.
+
+    The task that looks begins after `WATCH_AFTER`; a client that left before is noticed then.
+    """
 
     def __init__(self, receive: Receive) -> None:
         self.receive = receive
         self.gone = False
+        self.watcher: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:
         self.task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self.watcher = asyncio.create_task(self._watch())
+        self.timer = self.task.get_loop().call_later(WATCH_AFTER, self._begin)
+
+    def _begin(self) -> None:
+        self.watcher = self.task.get_loop().create_task(self._watch())
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self.watcher.cancel()
+        self.timer.cancel()
+        if self.watcher is not None:
+            self.watcher.cancel()
         if kind is asyncio.CancelledError and self.gone and self.task.uncancel() == 0:
             raise ClientLeft from None
 
