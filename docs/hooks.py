@@ -1,4 +1,4 @@
-"""Pages of the site that are written from the code, so that they cannot go stale: commands, constraints, methods."""
+"""Pages of the site that are written from the code: benchmarks, commands, constraints, methods, strategies."""
 
 from __future__ import annotations
 
@@ -10,10 +10,42 @@ from mkdocs.structure.files import File, Files
 
 def on_files(files: Files, config: Any, **_: Any) -> Files:
     """Add the generated pages."""
-    pages = {"cli.md": command_line, "constraints.md": constraints, "methods.md": methods, "strategies.md": strategies}
+    pages = {
+        "benchmarks.md": benchmarks,
+        "cli.md": command_line,
+        "constraints.md": constraints,
+        "methods.md": methods,
+        "strategies.md": strategies,
+    }
     for name, write in pages.items():
         files.append(File.generated(config, name, content=write()))
     return files
+
+
+def benchmarks() -> str:
+    """Every benchmark: what it measures, its figures, its data, its paper."""
+    import inspect
+
+    from adhere.registry import parts as registered
+
+    found = sorted((p.target for p in registered("bench").values()), key=lambda b: b.name)
+    made = ["# Benchmarks\n", f"{len(found)}, written from the code; `adhere eval list` adds what is ready here.\n"]
+    for b in found:
+        facts = [f"{b.size:,} prompts" if b.size else "your own data", f"data {b.licence}"]
+        facts += [f"paper [{b.paper}](methods.md)"] if b.paper else []
+        facts += ["needs `--judge`"] if b.judge == "required" else []
+        facts += ["with `--judge` more"] if b.judge == "optional" else []
+        made.append(f"## {b.name}\n\n{b.about[:1].upper()}{b.about[1:]}. {'; '.join(facts)}.\n")
+        lines = [
+            f"- `{name}`: {m.label}" + (f", {m.unit}" if m.unit not in ("share", "") else "")
+            for name, m in b.metrics.items()
+        ]
+        if lines:
+            made.append("Figures: the headline is `" + b.headline + "`.\n\n" + "\n".join(lines) + "\n")
+        module = inspect.getmodule(b.load)
+        if module is not None and module.__doc__ and b.metrics:
+            made.append(f"```text\n{inspect.cleandoc(module.__doc__)}\n```\n")
+    return "\n".join(made)
 
 
 def strategies() -> str:

@@ -84,8 +84,5 @@ def show_power(benchmark: Benchmark, limit: int | None, baseline: Path | None) -
     if baseline is not None and (known := load(baseline).metrics.get(benchmark.headline, {}).get("value")) is not None:
         base, whence = known, f"{100 * known:.1f}% in {baseline}"
     found = minimum_detectable(clusters, base)
-    what = "no difference at all" if found != found else f"a difference of {100 * found:.1f} points"
-    say(
-        f"{benchmark.name}: {clusters} prompts show {what} from {whence}, with a chance of 80% at the 5% level; "
-        "smaller ones need more prompts"
-    )
+    what = "any difference" if found != found else f"a difference under {100 * found:.1f} points"
+    say(f"{benchmark.name}: {clusters} prompts will probably not show {what} from {whence} (80% power, 5% level)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from adhere.cli.output import rate_text, table
@@ -34,11 +35,17 @@ def run_table(manifest: dict[str, Any], title: str) -> Table:
             made.add_row(*_line(f"{declared['label']}{suffix}", metrics[name], declared["unit"], bold=name == headline))
     for group in (g for g in metrics if g.startswith("by_")):
         made.add_section()
-        for value, found in metrics[group].items():
+        made.add_row(f"[dim]by {group.removeprefix('by_').replace('_', ' ')}[/]", "", "", "")
+        for value, found in sorted(metrics[group].items(), key=lambda item: _naturally(item[0])):
             name = headline if headline in found else next(iter(found), None)
             if name is not None:
                 made.add_row(*_line(f"  {value}", found[name], unit(manifest, name)))
     return made
+
+
+def _naturally(text: str) -> list[tuple[int, str]]:
+    """For sorting: "20 words" stands before "100 words"."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text) if part]
 
 
 def _line(label: str, rate: dict[str, Any], unit: str, *, bold: bool = False) -> tuple[str, str, str, str]:
