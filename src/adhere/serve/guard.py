@@ -67,6 +67,7 @@ class Guard:
         self.keys = KeyFile(settings.keys) if settings.keys is not None else None
         self.rates = Rates()
         self.running = 0
+        metrics.running.set_function(lambda: self.running)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -78,7 +79,6 @@ class Guard:
         scope["adhere"] = call
         scope["app"] = self  # with an "app" there, Starlette's routes raise instead of answering in plain text
         self.running += 1
-        self.metrics.running.set(self.running)
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -96,7 +96,6 @@ class Guard:
             await self._refuse(call, error, sending)
         finally:
             self.running -= 1
-            self.metrics.running.set(self.running)
             seconds = time.perf_counter() - call.began
             call.status = call.status or 499  # cancelled before it could answer
             self.metrics.count(call, seconds)

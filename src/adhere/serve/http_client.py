@@ -70,6 +70,7 @@ class Connection(asyncio.Protocol):
         self.closed = False
         self.idle_since = 0.0
         self._waiter: asyncio.Future[None] | None = None
+        self.whole = False
         self._begin()
 
     def _begin(self) -> None:
@@ -84,9 +85,10 @@ class Connection(asyncio.Protocol):
         self._waiting = 0
         self.paused = False
 
-    def send(self, head: bytes, headers: Mapping[str, str], body: bytes) -> None:
-        """Send a request."""
+    def send(self, head: bytes, headers: Mapping[str, str], body: bytes, *, whole: bool) -> None:
+        """Send a request. `whole`: nobody has to be woken for headers alone."""
         self._begin()
+        self.whole = whole
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self.transport.write(b"%b%bcontent-length: %d\r\n\r\n%b" % (head, lines.encode("latin-1"), len(body), body))
 
@@ -177,7 +179,8 @@ class Connection(asyncio.Protocol):
             return
         self.status = self.parser.get_status_code()
         self._headers_done = True
-        self._wake()
+        if not self.whole:
+            self._wake()
 
     def on_body(self, body: bytes) -> None:
         if self.unasked:
@@ -187,7 +190,8 @@ class Connection(asyncio.Protocol):
         if self._waiting > AHEAD and not self.paused:
             self.paused = True
             self.transport.pause_reading()
-        self._wake()
+        if self.paused or not self.whole:
+            self._wake()
 
     def on_message_complete(self) -> None:
         if self.unasked:
@@ -238,8 +242,8 @@ class Pool:
         self.seconds = seconds
         self._idle: dict[tuple[str, int, bool], list[Connection]] = {}
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Send a request and wait for status and headers.
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, whole: bool = False) -> Reply:
+        """Send a request and wait for status and headers; with `whole` for the body too, or as much as may wait.
 
         A connection that has been used before may have been closed just as we took it: then the request goes out once
         more on a new one, unless some of an answer has come.
@@ -251,15 +255,17 @@ class Pool:
         used = self._pop(where.server)
         if used is not None:
             try:
-                return await self._exchange(where, used, headers, body)
+                return await self._exchange(where, used, headers, body, whole)
             except BrokenOff:
                 if used.begun:
                     raise
-        return await self._exchange(where, await self._connect(where), headers, body)
+        return await self._exchange(where, await self._connect(where), headers, body, whole)
 
-    async def _exchange(self, where: Target, connection: Connection, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def _exchange(
+        self, where: Target, connection: Connection, headers: Mapping[str, str], body: bytes, whole: bool
+    ) -> Reply:
         try:
-            connection.send(where.head, headers, body)
+            connection.send(where.head, headers, body, whole=whole)
             await connection.wait_for_headers(self.seconds)
         except BaseException:
             connection.transport.abort()

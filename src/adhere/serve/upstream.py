@@ -104,7 +104,7 @@ class Upstream:
         """
         began = time.perf_counter()
         try:
-            async with self._asked(endpoint, path, body) as response:
+            async with self._asked(endpoint, path, body, whole=True) as response:
                 raw = await _read(response)
         finally:
             call.spent(time.perf_counter() - began)
@@ -163,11 +163,13 @@ class Upstream:
                     yield whole
 
     @asynccontextmanager
-    async def _asked(self, endpoint: OpenAIEndpoint, path: str, body: bytes) -> AsyncIterator[Reply]:
+    async def _asked(
+        self, endpoint: OpenAIEndpoint, path: str, body: bytes, *, whole: bool = False
+    ) -> AsyncIterator[Reply]:
         """A response of status 200; any other end is an ApiError. Leaving the block frees or closes the connection."""
         response: Reply | None = None
         try:
-            response = await self.pool.post(endpoint.base_url + path, endpoint.headers() | OURS, body)
+            response = await self.pool.post(endpoint.base_url + path, endpoint.headers() | OURS, body, whole=whole)
             if response.status != 200:
                 raise _refused(response, await _read(response), endpoint)
             yield response
