@@ -13,8 +13,8 @@ Above the engine, below all that may want to run code; imports neither models no
 """
 
 from adhere.sandbox.base import VERDICTS, Job, Limits, Outcome, Verdict
-from adhere.sandbox.isolation import Isolation, isolation
-from adhere.sandbox.run import run, run_job, run_many, run_sync
+from adhere.sandbox.bubblewrap import Isolation, isolation
+from adhere.sandbox.jobs import run, run_job, run_many, run_sync
 
 __all__ = [
     "VERDICTS",

@@ -8,9 +8,11 @@ import json
 import logging
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from tempfile import TemporaryFile
 from time import perf_counter
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 __all__ = ["Ended", "supervise"]
 
@@ -18,6 +20,7 @@ log = logging.getLogger("adhere")
 CHUNK = 64 * 1024
 LOOK_EVERY = 0.05  # seconds between two looks at what the tree holds
 GOODBYE = 5.0  # seconds within which a killed tree must be gone
+F_ADD_SEALS, SEALS = 1033, 0x1 | 0x2 | 0x4 | 0x8  # fcntl.h: no more seals, no shrinking, growing, writing
 
 Look = Callable[[int], str]
 
@@ -71,45 +74,46 @@ async def supervise(
     Raises:
         OSError: if the command cannot be started.
     """
-    status_in, status_out = os.pipe()
-    extra_in, extra_out = os.pipe()
+    pipes = [os.pipe() for _ in range(4)]
+    reading, (out, err, status, more) = [r for r, _ in pipes], [w for _, w in pipes]
     began = perf_counter()
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command(status_out, extra_out), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE, env=dict(env), cwd=cwd, start_new_session=True,
-            pass_fds=(*pass_fds, *[status_out] * told, *[extra_out] * (extra is not None)),
-        )  # fmt: skip
+        with _readable_file(stdin) as given:
+            process = subprocess.Popen(
+                command(status, more), stdin=given, stdout=out, stderr=err, env=dict(env), cwd=cwd,
+                start_new_session=True, pass_fds=(*pass_fds, *[status] * told, *[more] * (extra is not None)),
+            )  # fmt: skip
     except BaseException:
-        os.close(status_in)
-        os.close(extra_in)
+        for descriptor in reading:
+            os.close(descriptor)
         raise
     finally:
-        os.close(status_out)
-        os.close(extra_out)
+        for descriptor in (out, err, status, more):
+            os.close(descriptor)
     watched = _Watched(process, told)
     clock = asyncio.get_running_loop().call_later(wall, watched.stop, "timeout")
+    streams = [await _reader(descriptor) for descriptor in reading]
     kept = [bytearray() for _ in range(3)]
     work = [
-        watched.listen(await _reader(status_in)),
-        watched.read(process.stdout, kept[0], output),
-        watched.read(process.stderr, kept[1], output),
-        _drain(await _reader(extra_in), kept[2], extra or 0),
-        _write(process.stdin, stdin),
+        watched.read(streams[0][0], kept[0], output),
+        watched.read(streams[1][0], kept[1], output),
+        watched.listen(streams[2][0]),
+        _drain(streams[3][0], kept[2], extra or 0),
         watched.look(look),
     ]
     tasks = [asyncio.create_task(part) for part in work]
     try:
-        await process.wait()
-        await watched.bury()
-        # Only without isolation can somebody have got away with the other end of a pipe.
-        await asyncio.wait(tasks[:-1], timeout=GOODBYE)
+        await _ended(process)
     finally:
         clock.cancel()
         await watched.bury()
+        # Only without isolation can somebody have got away with the other end of a pipe.
+        await asyncio.wait(tasks[:-1], timeout=GOODBYE)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for _, transport in streams:
+            transport.close()
     code = None if watched.stopped else watched.code if told else _shell_code(process.returncode)
     stdout, stderr, rest = map(bytes, kept)
     return Ended(code, watched.stopped, stdout, stderr, rest, perf_counter() - began)
@@ -118,14 +122,13 @@ async def supervise(
 class _Watched:
     """A running tree: its first process, why it was stopped, and how it ended."""
 
-    def __init__(self, process: asyncio.subprocess.Process, told: bool) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], told: bool) -> None:
         self.process = process
         self.told = told
         self.stopped = ""
         self.code: int | None = None
         self.root: int | None = None if told else process.pid
         self.handle: int | None = None
-        self.buried = False
 
     async def listen(self, status: asyncio.StreamReader) -> None:
         """Bubblewrap's status: lines of JSON with `child-pid`, later `exit-code`."""
@@ -138,9 +141,8 @@ class _Watched:
                     with contextlib.suppress(ProcessLookupError):
                         self.handle = os.pidfd_open(said["child-pid"])
 
-    async def read(self, stream: asyncio.StreamReader | None, kept: bytearray, most: int) -> None:
+    async def read(self, stream: asyncio.StreamReader, kept: bytearray, most: int) -> None:
         """Keep what the stream has, up to `most` bytes, beyond which the tree is stopped."""
-        assert stream is not None
         while chunk := await stream.read(CHUNK):
             if len(kept) + len(chunk) > most:
                 self.stop("output")
@@ -169,13 +171,10 @@ class _Watched:
 
     async def bury(self) -> None:
         """Return when all of it is gone: the first process of a process namespace is the last one to go."""
-        if self.buried:
-            return
-        self.buried = True
         self.kill()
         try:
             async with asyncio.timeout(GOODBYE):
-                await self.process.wait()
+                await _ended(self.process)
                 if self.handle is not None:
                     await _readable(self.handle)
         except TimeoutError:
@@ -183,7 +182,22 @@ class _Watched:
         finally:
             if self.handle is not None:
                 os.close(self.handle)
-                self.handle = None
+
+
+async def _ended(process: subprocess.Popen[bytes]) -> None:
+    """Wait for it without a thread, where the system can."""
+    if process.returncode is not None:
+        return
+    try:
+        handle = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):
+        await asyncio.to_thread(process.wait)
+        return
+    try:
+        await _readable(handle)
+    finally:
+        os.close(handle)
+    process.wait()
 
 
 async def _readable(descriptor: int) -> None:
@@ -196,29 +210,34 @@ async def _readable(descriptor: int) -> None:
         loop.remove_reader(descriptor)
 
 
-async def _reader(descriptor: int) -> asyncio.StreamReader:
-    """An asynchronous reader of a pipe, which it closes at its end."""
+async def _reader(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.BaseTransport]:
+    """An asynchronous reader of a pipe, and what closes it."""
     stream = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(descriptor, "rb", 0)
     )
-    return stream
+    return stream, transport
+
+
+def _readable_file(data: bytes) -> IO[bytes]:
+    """A file with these contents, to be read from its start; in memory and sealed against writing where possible.
+
+    A file cannot be blocked on by a program that does not read it, as a pipe can.
+    """
+    sealing = hasattr(os, "memfd_create")
+    made = os.fdopen(os.memfd_create("stdin", os.MFD_ALLOW_SEALING), "w+b") if sealing else TemporaryFile()  # noqa: SIM115
+    made.write(data)
+    made.seek(0)
+    if sealing:
+        import fcntl
+
+        fcntl.fcntl(made, F_ADD_SEALS, SEALS)
+    return made
 
 
 async def _drain(stream: asyncio.StreamReader, kept: bytearray, most: int) -> None:
     while chunk := await stream.read(CHUNK):
         kept += chunk[: most - len(kept)]
-
-
-async def _write(stream: asyncio.StreamWriter | None, data: bytes) -> None:
-    """Give it its stdin; whoever does not read it to the end need not."""
-    assert stream is not None
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        stream.write(data)
-        await stream.drain()
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        stream.close()
-        await stream.wait_closed()
 
 
 def _shell_code(code: int | None) -> int | None:

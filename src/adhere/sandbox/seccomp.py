@@ -30,7 +30,7 @@ KILLED = """
 # Fails with EPERM: libraries try them and can do without.
 REFUSED = """
     add_key request_key keyctl shmget shmat shmctl semget semop semtimedop semctl msgget msgsnd msgrcv msgctl
-    mq_open move_pages migrate_pages mbind set_mempolicy mknod mknodat
+    mq_open move_pages migrate_pages mbind set_mempolicy
 """
 # Fails with ENOSYS, as on an older kernel: libc then takes the older call, whose arguments the filter can read.
 ABSENT = "clone3 memfd_create memfd_secret io_uring_setup io_uring_enter io_uring_register"

@@ -21,12 +21,13 @@ _DENIED = {
 LONGEST_LINE = 300
 
 
-def judge(code: int | None, stopped: str, stderr: str, limits: Limits) -> tuple[Verdict, str]:
+def judge(code: int | None, stopped: str, seconds: float, stderr: str, limits: Limits) -> tuple[Verdict, str]:
     """The verdict and its reason.
 
     Args:
         code: Exit status, 128 + signal where a signal ended it; None where we ended it.
         stopped: Why we ended it: "timeout", "memory", "processes", "files", "output" or "".
+        seconds: How long it ran.
         stderr: The end of it is read: an uncaught exception stands there.
         limits: Those it ran under.
     """
@@ -37,7 +38,7 @@ def judge(code: int | None, stopped: str, stderr: str, limits: Limits) -> tuple[
     if code is None:
         return "crashed", "it ended and nobody knows how"
     if code > 128 and (number := code - 128) in signal.valid_signals():
-        return _signalled(number, limits)
+        return _signalled(number, seconds, limits)
     return _failed(code, stderr)
 
 
@@ -54,9 +55,10 @@ def _stopped(why: str, limits: Limits) -> tuple[Verdict, str]:
     return "forbidden", said[why]
 
 
-def _signalled(number: int, limits: Limits) -> tuple[Verdict, str]:
+def _signalled(number: int, seconds: float, limits: Limits) -> tuple[Verdict, str]:
     name = signal.Signals(number).name if number in signal.Signals._value2member_map_ else f"signal {number}"
-    if number == signal.SIGXCPU:
+    # Whoever ignores the first signal gets the second, a second later.
+    if number == signal.SIGXCPU or (number == signal.SIGKILL and seconds >= limits.cpu):
         return "timeout", f"more than {limits.cpu:g} s of processor time"
     if number == signal.SIGSYS:
         return "forbidden", "it made a system call that the filter forbids"

@@ -18,8 +18,8 @@ from typing import Any
 from adhere.errors import CapabilityError
 from adhere.sandbox import seccomp
 from adhere.sandbox.base import NOTHING, Job, Limits, Outcome
+from adhere.sandbox.bubblewrap import ENVIRONMENT, INPUT, Interpreter, feed, interpreter, isolation, wrapped
 from adhere.sandbox.files import checked_names, placed, unpacked
-from adhere.sandbox.isolation import ENVIRONMENT, INPUT, Interpreter, feed, interpreter, isolation, wrapped
 from adhere.sandbox.process import Ended, supervise
 from adhere.sandbox.tree import excess
 from adhere.sandbox.verdict import judge
@@ -147,7 +147,7 @@ async def run_job(job: Job, limits: Limits = DEFAULT, *, python: str | None = No
         else:
             ended = await _isolated(job, limits, uses, inputs)
     stderr = _text(ended.stderr)
-    verdict, reason = judge(ended.code, ended.stopped, stderr, limits)
+    verdict, reason = judge(ended.code, ended.stopped, ended.seconds, stderr, limits)
     return Outcome(
         verdict, reason, _text(ended.stdout), stderr, ended.code, round(ended.seconds, 4), found.mode or "none",
         unpacked(ended.extra, job.collect) if job.collect else {},
