@@ -23,7 +23,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from adhere.errors import DataError, UsageError
 
@@ -151,8 +151,7 @@ def fit_noise(votes: Sequence[Votes], target: float) -> float:
 
     if surplus(0.0) >= 0:
         return 0.0
-    found: float = brentq(surplus, 0.0, 0.5)
-    return found
+    return cast("float", brentq(surplus, 0.0, 0.5))
 
 
 def published(path: Path) -> list[Published]:

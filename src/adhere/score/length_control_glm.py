@@ -33,9 +33,10 @@ from adhere.score.length_control_glm_fit import fit, sigmoid
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
+    Shares = ArrayLike | Sequence[float | None]
 
 __all__ = ["FEWEST", "Gamed", "LengthControlled", "Weights", "between", "fit_difficulty", "length_controlled"]
 
@@ -64,8 +65,8 @@ class Weights(NamedTuple):
 class Gamed(NamedTuple):
     """A version of the baseline with other lengths, row by row with the model's: its preferences and its lengths."""
 
-    preferences: Sequence[float | None]
-    lengths: Sequence[float]
+    preferences: Shares
+    lengths: ArrayLike
 
 
 class LengthControlled(NamedTuple):
@@ -106,10 +107,10 @@ class _Design(NamedTuple):
 
 
 def length_controlled(
-    preferences: Sequence[float | None],
-    lengths: Sequence[float],
-    baseline_lengths: Sequence[float],
-    difficulty: Sequence[float] | None = None,
+    preferences: Shares,
+    lengths: ArrayLike,
+    baseline_lengths: ArrayLike,
+    difficulty: ArrayLike | None = None,
     gamed: Sequence[Gamed] = (),
     clusters: Iterable[Hashable] | None = None,
     *,
@@ -162,7 +163,7 @@ def length_controlled(
     )
 
 
-def between(model: Weights, other: Weights, difficulty: Sequence[float]) -> float:
+def between(model: Weights, other: Weights, difficulty: ArrayLike) -> float:
     """The win rate of a model over another one that was fitted against the same baseline, at equal lengths.
 
     `between(a, b) + between(b, a)` is 1, and a model wins half of the time over itself.
@@ -174,9 +175,9 @@ def between(model: Weights, other: Weights, difficulty: Sequence[float]) -> floa
 
 
 def fit_difficulty(
-    preferences: Sequence[Sequence[float | None]],
-    lengths: Sequence[Sequence[float]],
-    baseline_lengths: Sequence[float],
+    preferences: Sequence[Shares],
+    lengths: Sequence[ArrayLike],
+    baseline_lengths: ArrayLike,
     *,
     rounds: int = 200,
 ) -> list[float]:
@@ -231,9 +232,9 @@ def fit_difficulty(
 
 def _design(
     given: Floats,
-    lengths: Sequence[float],
-    baseline_lengths: Sequence[float],
-    difficulty: Sequence[float] | None,
+    lengths: ArrayLike,
+    baseline_lengths: ArrayLike,
+    difficulty: ArrayLike | None,
     gamed: Sequence[Gamed],
     clusters: Iterable[Hashable] | None,
 ) -> tuple[_Design, list[str], tuple[str, ...]]:
@@ -297,7 +298,7 @@ def _check(judged: Floats) -> None:
         raise UsageError(f"{side} wins every row: no length effect can be seen", hint="Read the plain win rate")
 
 
-def _numbers(given: Sequence[Any], rows: int, what: str) -> Floats:
+def _numbers(given: Any, rows: int, what: str) -> Floats:
     import numpy as np
 
     values = np.asarray(given, dtype=np.float64)

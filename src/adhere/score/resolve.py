@@ -1,4 +1,7 @@
-"""Scorers by name: `constraints`, `judge(model='openai:…')`, `cappy(path)`, or the folder of a saved one."""
+"""Scorers by name: `constraints`, `judge(model='openai:…')`, `cappy(path)`, or the folder of a saved one.
+
+A Hugging Face folder with a classification head is a reward model: its path alone means `reward(path)`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from adhere.partspec import Call, construct, parse, wrong
 from adhere.registry import parts
 from adhere.roles import Answerer, Scorer
 from adhere.score import saved
+from adhere.score.reward_torch import is_reward_model
 
 __all__ = ["resolve"]
 
@@ -19,7 +23,8 @@ def resolve(spec: str | Call | Scorer, model: Answerer | None = None) -> Scorer:
     """The scorer that a name, a text or a folder stands for; a scorer stands for itself.
 
     Args:
-        spec: A registered name with or without arguments, the folder of a saved scorer, or its name in the cache.
+        spec: A registered name with or without arguments, the folder of a saved scorer or of a reward model, or a saved
+            scorer's name in the cache.
         model: For scorers that ask the answering model (`self`, `likelihood`).
 
     Raises:
@@ -35,6 +40,8 @@ def resolve(spec: str | Call | Scorer, model: Answerer | None = None) -> Scorer:
     if call.name not in known:
         if call.bare and (folder := _folder(call.name)):
             return _open(folder, model)
+        if call.bare and is_reward_model(Path(call.name)):
+            return known["reward"].target(call.name)
         raise UnknownNameError(
             f"unknown scorer '{call.name}'",
             hint=did_you_mean(call.name, known) or f"There are: {', '.join(sorted(known))}",
