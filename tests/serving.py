@@ -15,7 +15,7 @@ from adhere.models.model import Model
 from adhere.models.names import load
 from adhere.serve import Settings, build_app
 from adhere.serve.job import model_sampling
-from adhere.serve.run import bound
+from adhere.serve.run import bound, configured
 from adhere.serve.served import gather
 
 __all__ = ["ask", "running"]
@@ -29,7 +29,7 @@ def running(
     made = [load(m, store=None, sampling=model_sampling()) if isinstance(m, str) else m for m in models]
     app = build_app(gather(made, strategies, prompt), Settings(**settings))
     socket = bound("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
+    server = uvicorn.Server(configured(app))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
     thread.start()
     try:

@@ -50,6 +50,11 @@ class Corked:
         self._flush()
         self._transport.close()
 
+    def abort(self) -> None:
+        """Drop the connection and what is held."""
+        self._head = b""
+        self._transport.abort()
+
     def _flush(self) -> None:
         if self._head:
             self.write(b"")

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Sequence
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from adhere.errors import AdhereError, UsageError
 from adhere.models.base import Sampling
@@ -20,7 +21,7 @@ from adhere.serve.one_write import OneWrite
 from adhere.serve.served import Catalog
 from adhere.serve.settings import Settings
 
-__all__ = ["bound", "serve", "warm_up"]
+__all__ = ["bound", "configured", "serve", "warm_up"]
 
 GRACE_SECONDS = 60  # after SIGTERM, for what has begun; then it is cut off
 
@@ -58,6 +59,21 @@ async def warm_up(model: Model) -> None:
         await model.generate("Hi", Sampling(max_tokens=1))
 
 
+def configured(app: ASGIApp) -> uvicorn.Config:
+    """How uvicorn runs the application."""
+    return uvicorn.Config(
+        app,
+        http=OneWrite,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        backlog=1024,
+    )
+
+
 def serve(
     catalog: Catalog,
     models: Sequence[Model],
@@ -84,17 +100,7 @@ def serve(
     read(b'["no commas", "in English"]').verdicts("A river.")  # loads the checkers and the detector of languages
     gc.collect()
     gc.freeze()  # what is there now stays: no collection has to walk through it again
-    config = uvicorn.Config(
-        app,
-        http=OneWrite,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="on",
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        backlog=1024,
-    )
+    config = configured(app)
     server = uvicorn.Server(config)
 
     async def main() -> None:
