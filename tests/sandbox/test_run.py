@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adhere.errors import CapabilityError, UsageError
-from adhere.sandbox import VERDICTS, Job, Limits, isolation, run, run_many, run_sync
+from adhere.sandbox import VERDICTS, Job, Limits, isolation, run, run_many, run_sync, run_tests
 from adhere.sandbox.files import unpacked
 from adhere.sandbox.tree import excess
 from adhere.sandbox.verdict import judge
@@ -119,7 +119,7 @@ def test_another_interpreter_brings_its_own_packages():
 def test_many_jobs_come_back_in_their_order():
     async def all_of_them():
         jobs = [Job("import time; time.sleep(0.3); print(0)"), "print(1)", Job("print(input())", stdin="2")]
-        return [made async for made in run_many(jobs, QUICK, workers=3)]
+        return [made async for made in run_many(jobs, QUICK)]
 
     assert [made.stdout for made in asyncio.run(all_of_them())] == ["0\n", "1\n", "2\n"]
 
@@ -127,11 +127,31 @@ def test_many_jobs_come_back_in_their_order():
 @needs_isolation
 def test_leaving_a_stream_of_jobs_stops_the_rest():
     async def first() -> str:
-        async for made in run_many(["print(1)", "import time; time.sleep(60)"], QUICK, workers=2):
+        async for made in run_many(["print(1)", "import time; time.sleep(60)"], QUICK):
             return made.stdout
         return ""
 
     assert asyncio.run(asyncio.wait_for(first(), 20)) == "1\n"
+
+
+@needs_isolation
+@pytest.mark.parametrize(
+    ("code", "tests", "verdict"),
+    [
+        ("def f(): return 1", "assert f() == 1", "passed"),
+        ("def f(): return 2", "assert f() == 1", "failed"),
+        ("import sys\nsys.exit(0)", "assert False", "failed"),
+        ("import os\nos._exit(0)", "assert False", "failed"),
+        ("def f(): raise SystemExit(0)", "f()\nassert False", "failed"),
+        ("if __name__ == '__main__': input('your name?')", "pass", "passed"),
+        ("from __future__ import annotations\nprint('noise', end='')", "pass", "passed"),
+        ("def f(:", "pass", "failed"),
+    ],
+)
+def test_tests_pass_only_if_their_end_is_reached(code, tests, verdict):
+    made = asyncio.run(run_tests(code, tests, limits=QUICK))
+    assert made.verdict == verdict, made
+    assert "done-" not in made.stdout
 
 
 @needs_isolation

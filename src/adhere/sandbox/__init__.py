@@ -15,6 +15,7 @@ Above the engine, below all that may want to run code; imports neither models no
 from adhere.sandbox.base import VERDICTS, Job, Limits, Outcome, Verdict
 from adhere.sandbox.bubblewrap import Isolation, isolation
 from adhere.sandbox.jobs import run, run_job, run_many, run_sync
+from adhere.sandbox.tested import run_tests
 
 __all__ = [
     "VERDICTS",
@@ -28,4 +29,5 @@ __all__ = [
     "run_job",
     "run_many",
     "run_sync",
+    "run_tests",
 ]

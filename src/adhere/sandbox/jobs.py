@@ -1,4 +1,4 @@
-"""`run`: one program, one verdict. `run_many`: a stream of them, several at a time.
+"""`run`: one program, one verdict. `run_many`: a stream of them. At no time more of them than there are processors.
 
 outcome = await run("print(input()[::-1])", stdin="abc")
 outcome.verdict, outcome.stdout                            # "passed", "cba\\n"
@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from adhere.engine.limiter import Gate
 from adhere.errors import CapabilityError
 from adhere.sandbox import seccomp
 from adhere.sandbox.base import NOTHING, Job, Limits, Outcome
@@ -27,6 +28,9 @@ from adhere.sandbox.verdict import judge
 __all__ = ["run", "run_job", "run_many", "run_sync"]
 
 DEFAULT = Limits()
+PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+# The wall clock is fair only to a program that has a processor to itself.
+_gate = Gate(PROCESSORS)
 # Copies the input in, makes the kernel prefer this tree when memory runs out, and becomes the program.
 _START = 'echo 1000 >/proc/self/oom_score_adj 2>/dev/null; cp -R {inputs}/. . || exit 125; exec "$@"'
 # Runs the program as its child, and sends what it left as a tar archive through a descriptor that the child has not.
@@ -94,30 +98,28 @@ async def run_many(
     jobs: Iterable[Job | str],
     limits: Limits = DEFAULT,
     *,
-    workers: int | None = None,
     python: str | None = None,
     unsafe: bool = False,
 ) -> AsyncIterator[Outcome]:
-    """Run programs and yield their outcomes in their order; no more than a few are held at a time.
+    """Run programs, as many at once as there are processors, and yield their outcomes in their order.
 
-    Each has a sandbox of its own. For thousands of tiny checks put several into one program.
+    No more than a few are held at a time, so that the programs may be a stream. Each has a sandbox of its own. For
+    thousands of tiny checks put several into one program.
 
     Args:
         jobs: Programs, bare or as `Job`.
         limits: Of each.
-        workers: How many at once; None: as many as there are processors for this process.
         python, unsafe: As for `run`.
 
     Raises:
         CapabilityError, UsageError: as `run`.
     """
-    workers = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or 2
     waiting: deque[asyncio.Task[Outcome]] = deque()
     try:
         for job in jobs:
             job = Job(job) if isinstance(job, str) else job
             waiting.append(asyncio.create_task(run_job(job, limits, python=python, unsafe=unsafe)))
-            if len(waiting) >= workers:
+            if len(waiting) > 2 * PROCESSORS:
                 yield await waiting[0]
                 waiting.popleft()
         while waiting:
@@ -141,11 +143,12 @@ async def run_job(job: Job, limits: Limits = DEFAULT, *, python: str | None = No
     if not unsafe:
         found.required()
     uses = interpreter(python)
-    with placed(job, limits.disk) as inputs:
-        if found.mode is None:
-            ended = await _unsafe(job, limits, uses, inputs)
-        else:
-            ended = await _isolated(job, limits, uses, inputs)
+    async with _gate:
+        with placed(job, limits.disk) as inputs:
+            if found.mode is None:
+                ended = await _unsafe(job, limits, uses, inputs)
+            else:
+                ended = await _isolated(job, limits, uses, inputs)
     stderr = _text(ended.stderr)
     verdict, reason = judge(ended.code, ended.stopped, ended.seconds, stderr, limits)
     return Outcome(
