@@ -30,7 +30,7 @@ def made_run(model: str, passed: list[bool], benchmark: str = "core", **manifest
 
 
 def scored_run(
-    model: str, values: list[float | None], benchmark: str, unit: str = "share", better: str = "higher"
+    model: str, values: Sequence[float | None], benchmark: str, unit: str = "share", better: str = "higher"
 ) -> Run:
     """A run of a benchmark that declares one figure of its own."""
     from adhere.bench.figures import mean, share

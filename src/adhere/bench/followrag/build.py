@@ -24,7 +24,7 @@ __all__ = ["build_set"]
 
 COUNTS = (1, 2, 3, 4, 2, 1)  # instructions of the questions, in turn
 PASSAGES = 3
-TRIES = 200  # draws of an instruction that goes with the others, before the set is given up
+TRIES = 50  # of drawing instructions that go together, before the set is given up
 
 _PLAIN = ("clearly", "indeed", "according", "notably", "briefly", "overall", "simply", "surely")
 _PHRASES = ("I hope this helps.", "That is all I know.", "Is there anything else?", "Thank you for asking.")
@@ -94,16 +94,16 @@ def _instruction(question: Question, number: int, count: int, seed: int, name: s
 def _drawn(question: Question, count: int, draw: random.Random) -> list[Checker]:
     """So many instructions of different kinds that do not rule each other out, nor the answer."""
     words = {word for answer in question.answers for word in qa_words(answer)}
-    made: list[Checker] = []
-    for _ in range(TRIES):
-        name = draw.choice(sorted(_MAKERS))
-        checker = build(Constraint(KINDS[name], _MAKERS[name](draw, question.question)))
-        forbidden = {word.lower() for word in checker.args.get("forbidden_words", ())}
-        if checker.kind in {c.kind for c in made} or any(conflict(checker, c) for c in made) or forbidden & words:
-            continue
-        made.append(checker)
-        if len(made) == count:
-            return made
+    for _ in range(TRIES):  # an instruction that goes with few others (JSON) may leave too little to draw from
+        made: list[Checker] = []
+        for name in draw.sample(sorted(_MAKERS), len(_MAKERS)):
+            checker = build(Constraint(KINDS[name], _MAKERS[name](draw, question.question)))
+            forbidden = {word.lower() for word in checker.args.get("forbidden_words", ())}
+            if forbidden & words or any(conflict(checker, other) for other in made):
+                continue
+            made.append(checker)
+            if len(made) == count:
+                return made
     raise DataError(f"question '{question.id}': no {count} instructions were found that go together")
 
 
