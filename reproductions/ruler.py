@@ -29,6 +29,7 @@ from adhere.constraints.text import sentence_spans
 from adhere.data.places import cache_dir
 from adhere.engine.store import Store
 from adhere.models.base import Sampling
+from adhere.models.chat_text import chat_text
 from adhere.models.model import Model
 from adhere.models.torch_backend import Torch
 from adhere.records import Constraint, Example, Instruction, Response, digest
@@ -150,12 +151,7 @@ class Bounded:
 
 async def perplexity(model: Model, pairs: Sequence[tuple[Instruction, str]]) -> float:
     """Of answers after their questions, by token."""
-    template = model.backend.tokenizer.apply_chat_template  # type: ignore[attr-defined]
-
-    def prompt(i: Instruction) -> str:
-        return template([{"role": "user", "content": i.prompt}], tokenize=False, add_generation_prompt=True)
-
-    found = await asyncio.gather(*(model.logprobs(prompt(i), text) for i, text in pairs if text))
+    found = await asyncio.gather(*(model.logprobs(chat_text(model, i.messages), text) for i, text in pairs if text))
     values = [t.logprob for tokens in found for t in tokens]
     return math.exp(-sum(values) / len(values)) if values else math.nan
 

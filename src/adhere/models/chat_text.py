@@ -37,7 +37,7 @@ def chat_text(model: Model, messages: Sequence[Message]) -> str:
     try:
         if tokenizer is not None:
             text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-            return text.removeprefix(tokenizer.bos_token or "")  # the scoring tokenizer adds its own
+            return text.removeprefix(tokenizer.bos_token) if _adds_its_own(tokenizer) else text
         if isinstance(backend, LlamaCpp):
             return _template(backend.path)(turns)
     except (CapabilityError, ImportError):
@@ -48,6 +48,12 @@ def chat_text(model: Model, messages: Sequence[Message]) -> str:
         f"model '{model.name}' ({model.info.engine}) does not tell its chat template",
         hint="Score with a model in this process, e.g. smollm2",
     )
+
+
+def _adds_its_own(tokenizer: Any) -> bool:
+    """Whether a text gets the token that begins texts when it is scored. SmolLM2's marker of a turn is that token by
+    name, and its tokenizer does not add it."""
+    return tokenizer.bos_token_id is not None and tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id
 
 
 @lru_cache(maxsize=8)
