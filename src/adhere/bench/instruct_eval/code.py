@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from adhere.records import Score, digest
+from adhere.records import Score
 
 __all__ = ["cut", "evened", "program", "verdict"]
 
@@ -49,25 +49,23 @@ def _opens(lines: list[str]) -> bool:
     return not any(line[:1] in (" ", "\t") for line in lines)
 
 
-def program(problem: dict[str, Any], completion: str, proof: str = "") -> str:
-    """A program that ends without an error, having printed `proof`, if the completion passes the problem's tests."""
+def program(problem: dict[str, Any], completion: str) -> str:
+    """The module that a completion makes of its prompt."""
     name, body = problem["entry_point"], cut(completion)
     whole = re.search(rf"^def {re.escape(name)}\b", body, re.MULTILINE)
-    # A chat model repeats the head; the prompt before it still has the imports and helpers.
-    before = problem["prompt"].split(f"def {name}")[0] if whole else problem["prompt"]
-    return f"{before}{body}\n\n{problem['test']}\n\ncheck({name})\nprint({proof!r})\n"
+    # A chat model repeats the head; what stands before it in the prompt is still needed: imports and helpers.
+    return (problem["prompt"].split(f"def {name}")[0] if whole else problem["prompt"]) + body + "\n"
 
 
 async def verdict(problem: dict[str, Any], completion: str, *, unsafe: bool) -> Score:
-    """Whether the completion passes; a program that ends before its tests are through has not.
+    """Whether the completion passes the problem's tests.
 
     Raises:
         CapabilityError: if code cannot be isolated on this machine and `unsafe` is False.
     """
-    from adhere.sandbox import Limits, run
+    from adhere.sandbox import Limits, run_tests
 
-    proof = digest([problem["test"], completion])
-    outcome = await run(program(problem, completion, proof), limits=Limits(cpu=SECONDS, wall=SECONDS), unsafe=unsafe)
-    passed = outcome.passed and outcome.stdout.rstrip().endswith(proof)
-    reason = "passed" if passed else f"{outcome.verdict}: {outcome.reason or 'ended before its tests'}"
-    return Score("humaneval", float(passed), passed, reason=reason)
+    tests = f"{problem['test']}\n\ncheck({problem['entry_point']})\n"
+    limits = Limits(cpu=SECONDS, wall=SECONDS)
+    outcome = await run_tests(program(problem, completion), tests, limits=limits, unsafe=unsafe)
+    return Score("humaneval", float(outcome.passed), outcome.passed, reason=outcome.reason or outcome.verdict)
