@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adhere.answer import Route
+from adhere.answer import Route, Strategy, Trace
 from adhere.answer.routing.aptitude import (
     Bank,
     Capability,
@@ -112,6 +112,26 @@ def test_the_aptitude_test_counts_right_answers_by_group_and_failures_as_wrong()
     assert found.groups == {"sums": 1.0, "rivers": 0.0, "poems": 0.0, "broken": 0.0}
     assert found.failed == 2
     assert found.mean == 0.25
+
+
+class Obeys(Strategy):
+    """Answers with the keyword that a constraint names, where it sees one."""
+
+    def __init__(self) -> None:
+        self.model = Model(Echo())
+
+    async def respond(self, instruction: Instruction, trace: Trace) -> Response:
+        return Response(
+            " ".join(w for c in instruction.constraints for w in c.args["keywords"]) or "none", model="obeys"
+        )
+
+
+def test_a_strategy_is_tested_without_seeing_what_grades_it() -> None:
+    asked = Instruction("q", (Message("user", "Say it"),), (Constraint("keywords", {"keywords": ["river"]}),))
+    assert asyncio.run(Obeys().answer(asked)).text == "river"
+    assert asyncio.run(aptitude_test(Obeys(), Bank({"g": (asked,)}))).mean == 0.0
+    outcomes, failed = asyncio.run(collect({"obeys": Obeys()}, [asked]))
+    assert (outcomes[0].score, failed) == (0.0, 0)
 
 
 def test_a_question_that_cannot_be_checked_is_named_before_any_answer() -> None:

@@ -13,6 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
+from adhere.answer.base import Strategy
 from adhere.constraints.base import kinds
 from adhere.constraints.scorer import ConstraintScorer
 from adhere.data.rows import read_prompts
@@ -21,7 +24,16 @@ from adhere.errors import DataError, UsageError
 from adhere.records import Instruction, Message, Record, Response, Score
 from adhere.roles import Answerer, Scorer
 
-__all__ = ["Bank", "Capability", "Correctness", "aptitude_test", "capability_text", "default_bank", "read_bank"]
+__all__ = [
+    "Bank",
+    "Capability",
+    "Correctness",
+    "aptitude_test",
+    "capability_text",
+    "default_bank",
+    "read_bank",
+    "shown",
+]
 
 QUESTIONS = 20  # a group: the paper's
 OF_CONSTRAINTS = {
@@ -88,6 +100,16 @@ class Correctness:
         return Score("correct", float(right), right)
 
 
+def shown(question: Instruction, candidate: Answerer) -> Instruction:
+    """A question as a candidate sees it: what grades a strategy's answer stays outside, as in an evaluation.
+
+    A strategy that obeys constraints would otherwise be judged with a help that it does not get later.
+    """
+    if not isinstance(candidate, Strategy):
+        return question
+    return msgspec.structs.replace(question, constraints=(), references=())
+
+
 async def aptitude_test(
     answerer: Answerer, bank: Bank, candidate: str = "", scorer: Scorer | None = None
 ) -> Capability:
@@ -112,7 +134,7 @@ async def aptitude_test(
             await judge.score(question, Response(""))
 
     async def one(item: tuple[str, Instruction]) -> float:
-        found = await judge.score(item[1], await answerer.answer(item[1]))
+        found = await judge.score(item[1], await answerer.answer(shown(item[1], answerer)))
         return found.value or 0.0
 
     got: dict[str, list[float]] = {group: [] for group in bank.groups}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from adhere.answer.routing.aptitude import Bank, Capability, Correctness, aptitude_test, overlapping
+from adhere.answer.routing.aptitude import Bank, Capability, Correctness, aptitude_test, overlapping, shown
 from adhere.answer.routing.baselines import arms, cost_quality, neighbours
 from adhere.answer.routing.pool import Candidate, answerers, kept
 from adhere.answer.routing.router import CapabilityRouter, Outcome
@@ -42,7 +42,8 @@ async def collect(zoo: Mapping[str, Answerer], items: Sequence[Instruction]) -> 
     judge = Correctness()
 
     async def one(pair: tuple[str, Instruction]) -> float:
-        return (await judge.score(pair[1], await zoo[pair[0]].answer(pair[1]))).value or 0.0
+        name, item = pair
+        return (await judge.score(item, await zoo[name].answer(shown(item, zoo[name])))).value or 0.0
 
     pairs = [(name, item) for name in zoo for item in items]
     outcomes, failed = [], 0
