@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,7 +90,7 @@ def check_command(as_json: bool) -> None:
 def _memory_note() -> str:
     from adhere.sandbox.process import LOOK_EVERY
 
-    return f"memory of all processes together: looked at every {1000 * LOOK_EVERY:.0f} ms ({os.cpu_count()} processors)"
+    return f"memory of all processes together: looked at every {1000 * LOOK_EVERY:.0f} ms"
 
 
 __all__ = ["command"]

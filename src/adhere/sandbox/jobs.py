@@ -40,10 +40,10 @@ pipe, count = int(sys.argv[1]), int(sys.argv[2])
 names, command = sys.argv[3 : 3 + count], sys.argv[3 + count :]
 os.set_inheritable(pipe, False)
 status = os.spawnv(os.P_WAIT, command[0], command)
-with os.fdopen(pipe, "wb") as out, tarfile.open(fileobj=out, mode="w|") as tar:
+with os.fdopen(pipe, "wb") as out, tarfile.open(fileobj=out, mode="w|", dereference=True) as tar:
     for name in names:
         if os.path.isfile(name) and not os.path.islink(name):
-            tar.add(name, recursive=False)
+            tar.add(name, recursive=False)  # dereferenced: a hard link as the file that it is
 sys.exit(status if status >= 0 else 128 - status)
 """
 # Without isolation: the limits alone, set by a process of its own before it becomes the program.

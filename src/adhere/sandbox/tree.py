@@ -13,7 +13,7 @@ from pathlib import Path
 __all__ = ["excess"]
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-MOST_FILES = 20_000  # files cost the kernel memory even when they are empty
+MOST_FILES = 10_000  # files cost the kernel memory even when they are empty
 
 
 def excess(root: int, memory: int, processes: int, places: tuple[str, ...] = ()) -> str:
