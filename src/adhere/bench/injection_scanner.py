@@ -43,7 +43,7 @@ METRICS = {
 
 
 class ScannerScorer:
-    """Scans an instruction's document: parts "flagged" and "flagged_strong"; `passed` is flagged if and only if planted."""
+    """Scans an instruction's document: parts "flagged" and "flagged_strong"; `passed`: flagged exactly if planted."""
 
     def __repr__(self) -> str:
         return "ScannerScorer()"

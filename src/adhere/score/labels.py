@@ -33,11 +33,13 @@ class Labels(NamedTuple):
         probabilities: By label, adding up to 1; all None where no label was seen at all.
         mass: Probability of all labels together, before that.
         top: The likeliest first tokens with their probabilities, to show when `mass` is tiny.
+        whole: Whether the first tokens were the same and the whole labels decided.
     """
 
     probabilities: dict[str, float | None]
     mass: float
     top: tuple[tuple[str, float], ...]
+    whole: bool = False
 
 
 async def label_probabilities(
@@ -68,6 +70,7 @@ async def label_probabilities(
     response = await asked.generate(turns, sampling)
     top = tuple((t, math.exp(v)) for t, v in response.logprobs[0].top) if response.logprobs else ()
     found = _first_token(top, keys)
+    whole = found is None
     if found is None:
         if apply_template:
             raise CapabilityError(
@@ -77,7 +80,7 @@ async def label_probabilities(
         found = await _exact(model, "\n".join(m.text for m in turns), labels)
     mass = sum(found)
     shares = [value / mass if mass > 0 else None for value in found]
-    return Labels(dict(zip(labels, shares, strict=True)), mass, top[:5])
+    return Labels(dict(zip(labels, shares, strict=True)), mass, top[:5], whole)
 
 
 def _first_token(top: Sequence[tuple[str, float]], keys: Sequence[str]) -> list[float] | None:

@@ -63,7 +63,7 @@ async def read(model: Model, messages: Sequence[Message], words: Sequence[str]) 
     except CapabilityError as error:  # the first tokens are the same
         alike = error
     else:
-        if found.mass > 0:
+        if found.mass > 0 and not found.whole:
             return [found.mass * (found.probabilities[word] or 0.0) for word in words], "first token"
     if "logprobs" not in model.info.capabilities:
         if alike is not None:
