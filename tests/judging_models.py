@@ -51,6 +51,8 @@ class Judging:
         way = self._way(request)
         if way in self.refuses:
             raise EndpointError(400, f"{way} is not supported")
+        if way == "prose" and "{verdict}" not in self.prose:
+            return Response(self.prose)
         thought = self.rule(prompt)
         likeliest = max(thought, key=thought.__getitem__)
         if way == "logprobs":

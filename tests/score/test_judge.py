@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from judging_models import Judging, judging, prefers
 
 import adhere
 from adhere.errors import ModelError, UnknownNameError, UsageError
@@ -15,6 +14,7 @@ from adhere.score.judge import ByScore, Order, PairJudge, Recorded, average, pre
 from adhere.score.judge_pairwise import PairwiseJudge
 from adhere.score.judge_pointwise import PointwiseJudge
 from adhere.score.overlap import Overlap
+from judging_models import Judging, judging, prefers
 
 ASKED = Instruction.of("Name the capital of France.")
 GOOD, BAD = "Paris", "Lyon"
@@ -155,7 +155,7 @@ def test_a_spec_is_a_judge_a_scorer_or_a_model():
 
 
 def test_a_judge_that_is_not_there_or_lacks_its_model_is_one_clear_line():
-    with pytest.raises(UnknownNameError, match="neither a judge nor a model. Did you mean 'pairwise'"):
+    with pytest.raises(UnknownNameError, match=r"neither a judge nor a model\. Did you mean 'pairwise'"):
         resolve_judge("pairwisse")
     with pytest.raises(UsageError, match="pairwise needs a model"):
         resolve_judge("pairwise")

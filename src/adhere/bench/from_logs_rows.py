@@ -69,7 +69,7 @@ def read_traffic(path: str | Path) -> Traffic:
             raise DataError(f"{where}: {said}", hint=getattr(error, "hint", "")) from error
         if found is None:
             skipped += 1
-            silent += "status" in line and "said" not in line and line.get("path", "").endswith("completions")
+            silent += "status" in line and "said" not in line and str(line.get("path")).endswith("completions")
             continue
         unique.add(found.instruction.id, where)
         rows.append(found)

@@ -115,5 +115,5 @@ def _constraint(given: dict[str, Any]) -> Constraint:
     synthetic=True,
 )
 def load() -> list[Instruction]:
-    """Requests of twelve topics, in turns."""
+    """Requests of eleven topics, in turns."""
     return list(read_requests(SYNTHETIC))
