@@ -3,7 +3,8 @@
 A reply that holds the answer's words answers. Refusing and "the passage does not tell" are recognised by patterns
 (`programs.py`) or by a small classifier over MiniLM's sentence vectors, trained when it is first needed on our labelled
 replies (`exemplars.jsonl`) and our characters' own. On labelled replies that neither was made with, 24 of each,
-patterns alone were right on 54 % (refusals) and 67 % (nothing told), both together on 96 % (kappa 0.92) and 83 % (0.67).
+patterns alone were right on 54 % (refusals) and 67 % (nothing told), both together on 96 % (kappa 0.92) and on 83 %
+(kappa 0.67).
 """
 
 from __future__ import annotations
