@@ -22,7 +22,7 @@ _CANNOT = (
     r"(?:would|['’]d) rather not|prefer not to)"
 )
 _SAYING = r"(?:answer|help|say|speak|tell|talk|comment|assist|advise|discuss|provide|guess|judge|explain|give|be of)"
-_FIELD = r"(?:knowledge|field|area|trade|matter|thing|business|beat|pitch|kind|place|expertise|line|craft|game|world|subject)"
+_FIELD = r"(?:knowledge|field|area|trade|matter|thing|business|beat|pitch|kind|place|expertise|line|craft|game|subject)"
 _REFUSES = re.compile(
     rf"\b{_CANNOT}\b[^.!?]{{0,30}}\b{_SAYING}\b"
     r"|\b(?:must|have to|shall|i) (?:decline|refuse|pass|turn (?:it|that|this|such))\b|\brefuse such\b|\bturn such\b"
