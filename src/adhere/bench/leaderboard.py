@@ -188,7 +188,8 @@ def _column(runs: dict[str, Run]) -> Column:
         return _with(column, notes=notes)
     sign = 1 if better == "higher" else -1
     leader = max(values, key=lambda m: sign * values[m])
-    lines = tuple(_line(m, runs[m], runs[leader], name, sign) for m in values if m != leader)
+    others = sorted((m for m in values if m != leader), key=lambda m: -sign * values[m])  # the nearest rival first
+    lines = tuple(_line(m, runs[m], runs[leader], name, sign) for m in others)
     p_values = [line.p_value for line in lines if line.p_value is not None]
     whole = max(p_values) if len(p_values) == len(lines) else None
     return _with(column, leader=leader, comparisons=lines, p_value=whole, notes=notes)

@@ -148,7 +148,7 @@ function leadsSection(board) {
 
 function leadRow(column, line, n) {
   const tone = column.best ? "gained" : "noise";
-  const words = column.best ? `best: p = ${pValue(column.adjusted_p)} after Holm` : isNumber(column.adjusted_p) ? `no clear best: p = ${pValue(column.adjusted_p)} after Holm` : "not tested";
+  const words = column.best ? `best: ${pPhrase(column.adjusted_p)} after Holm` : isNumber(column.adjusted_p) ? `no clear best: ${pPhrase(column.adjusted_p)} after Holm` : "not tested";
   const tested = isNumber(line.p_value);
   return h("tr", {}, h("th", { scope: "row" }, n === 0 && column.benchmark), h("td", {}, n === 0 && column.leader), h("td", {}, line.model),
     [changeText(line.difference, column.unit), tested ? `${changeText(line.low, column.unit)} to ${changeText(line.high, column.unit)}` : "–", pValue(line.p_value), count(line.n)]

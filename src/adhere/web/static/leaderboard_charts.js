@@ -45,20 +45,21 @@ function radarChart(board) {
   const axes = board.columns.map((column, j) => ({ column, j })).filter(({ column }) => column.unit === "share");
   if (axes.length < 3) return h("p", { class: "empty" }, "A radar needs at least three benchmarks whose headline is a share.");
   const shown = board.models.slice(0, SERIES);
-  const size = 460, middle = size / 2, radius = 150;
+  const [width, height, radius] = [620, 430, 180]; // room for names on both sides
+  const [middle, centre] = [width / 2, height / 2];
   const place = (n, r) => {
     const angle = (2 * Math.PI * n) / axes.length - Math.PI / 2;
-    return [middle + radius * r * Math.cos(angle), middle + radius * r * Math.sin(angle)];
+    return [middle + radius * r * Math.cos(angle), centre + radius * r * Math.sin(angle)];
   };
-  const chart = s("svg", { viewBox: `-50 0 ${size + 100} ${size}`, role: "img", "aria-label": `Radar of ${shown.length} models on ${axes.length} benchmarks; the table holds the same figures` });
+  const chart = s("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Radar of ${shown.length} models on ${axes.length} benchmarks; the table holds the same figures` });
   for (const r of [0.25, 0.5, 0.75, 1]) {
     chart.append(s("polygon", { class: "ring-line", points: axes.map((_, n) => place(n, r).join(",")).join(" ") }));
     const [x, y] = place(0, r);
-    chart.append(s("text", { x: x + 4, y: y - 3 }, `${100 * r}%`));
+    chart.append(s("text", { x: x + 4, y: y + 13 }, `${100 * r}%`));
   }
   axes.forEach(({ column }, n) => {
     const [x, y] = place(n, 1);
-    chart.append(s("line", { x1: middle, y1: middle, x2: x, y2: y, class: "spoke" }), axisLabel(column, place(n, 1.1), middle));
+    chart.append(s("line", { x1: middle, y1: centre, x2: x, y2: y, class: "spoke" }), axisLabel(column, place(n, 1.08), middle));
   });
   const groups = shown.map((model, i) => {
     const group = s("g", { class: "model" }, seriesOf(board.cells[i], axes, place, i, model));
