@@ -50,6 +50,7 @@ PENALTIES = tuple(
 DRAWS = 1_000
 EXTREME = (0.10, 0.25)  # a correction beyond both (absolute; share of the way to 0 or 1) deserves a look
 ONE_SIDED = 0.05  # of the answers on the other side of the baseline's length, below which the rows cannot show it
+DECIDES = 15.0  # weight of the length beyond which a tenth of its spread turns a comparison; published ones are below 3
 RIDGE = 1.0  # on difficulties: an instruction that every model loses has a finite one
 BLOCK = 100_000  # numbers worked on at once, to stay within the processor's cache
 
@@ -121,7 +122,7 @@ def length_controlled(
 
     Args:
         preferences: The model's share of each comparison, 0 to 1; None without a verdict.
-        lengths: Of the model's answers in characters.
+        lengths: Of the model's answers in characters; None where there is no answer, which takes no part in the fit.
         baseline_lengths: Of the baseline's.
         difficulty: Of each row's instruction; None leaves that term out.
         gamed: Length-gamed versions of the baseline, row by row on the same instructions.
@@ -137,6 +138,7 @@ def length_controlled(
     import numpy as np
 
     given = np.asarray(preferences, dtype=np.float64)
+    given = np.where(np.isnan(_numbers(lengths, len(given), "lengths")), np.nan, given)
     design, terms, notes = _design(given, lengths, baseline_lengths, difficulty, gamed, clusters)
     judged = given[~np.isnan(given)]
     raw, n = float(judged.mean()), len(judged)
@@ -147,6 +149,8 @@ def length_controlled(
         weights = fit(design.x, design.y, design.weight[None], np.array([penalty]))[0]
     value = float(sigmoid(design.at_equal @ weights).mean())
     low, high = _interval(design, weights, penalty, draws, seed)
+    if "length" in terms and abs(weights[0]) > DECIDES:
+        notes = (*notes, "length alone decides nearly every comparison: the rate at equal lengths is not determined")
     if _extreme(raw, value):
         notes = (*notes, f"length control moves the win rate from {raw:.1%} to {value:.1%}: look at the lengths")
     named = dict(zip(terms, weights.tolist(), strict=True))
@@ -209,8 +213,8 @@ def fit_difficulty(
         )
     seen = ~np.isnan(p)
     labels = np.where(seen, p, 0.5)
-    t = np.stack([_length_feature(np.asarray(row, np.float64), np.asarray(baseline_lengths, np.float64))[0]
-                  for row in lengths])  # fmt: skip
+    base = np.asarray(baseline_lengths, np.float64)
+    t = np.stack([np.nan_to_num(_length_feature(np.asarray(row, np.float64), base)[0]) for row in lengths])
     own = np.zeros((len(p), 2))  # length weight and intercept of each model
     d = np.zeros(p.shape[1])
     for _ in range(rounds):
@@ -256,8 +260,8 @@ def _design(
     parts = [(features(own, mine=True)[kept], given[kept], np.ones(kept.sum()), prompt[kept])]
     for version in gamed:
         labels = _numbers(version.preferences, rows, "preferences of a gamed baseline")
-        there = ~np.isnan(labels)
         length, _ = _length_feature(_numbers(version.lengths, rows, "lengths of a gamed baseline"), base)
+        there = ~np.isnan(labels) & ~np.isnan(length)
         share = np.full(there.sum(), GAMED_WEIGHT / len(gamed))
         parts.append((features(length, mine=False)[there], labels[there], share, prompt[there]))
     x, y, weight, prompts = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -270,7 +274,8 @@ def _length_feature(lengths: Floats, baseline: Floats) -> tuple[Floats, bool]:
     import numpy as np
 
     difference = baseline - lengths
-    spread = float(difference.std(ddof=1)) if len(difference) > 1 else 0.0
+    known = difference[~np.isnan(difference)]
+    spread = float(known.std(ddof=1)) if len(known) > 1 else 0.0
     return (np.tanh(difference / spread), True) if spread > 0 else (np.zeros(len(difference)), False)
 
 
