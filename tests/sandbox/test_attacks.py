@@ -336,7 +336,7 @@ def test_a_cancelled_run_leaves_nobody(marker):
         ("import os; os.abort()", "crashed"),
         ("open('x', 'wb').write(bytes(20 * 2**20))", "forbidden"),
         ("for n in range(99): open(str(n), 'wb').write(bytes(2**20))", "forbidden"),
-        ("import time, threading as t\nwhile 1: t.Thread(target=time.sleep, args=(9,), daemon=True).start()", "forbidden"),
+        ("import time, threading as t\nwhile 1: t.Thread(target=time.sleep, args=[9], daemon=1).start()", "forbidden"),
         ("[open('/dev/null') for _ in iter(int, 1)]", "forbidden"),
         ("x = []\nwhile True: x.append(bytearray(2**20))", "memory"),
         ("import resource as r; r.setrlimit(r.RLIMIT_AS, (r.RLIM_INFINITY,) * 2)", "failed"),

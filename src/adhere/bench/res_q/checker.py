@@ -25,7 +25,7 @@ Message = Literal["PASS", "FAIL", "TIMED OUT", "PATCH FAILED"]
 # The wall is the reference's 60 s; what a repository's tests may need of the rest.
 LIMITS = Limits(cpu=60, wall=60, memory=2 * 2**30, processes=64, disk=512 * 2**20, file=64 * 2**20)
 MOST_FEEDBACK = 4000  # characters
-_SUCCESS = re.compile(r"sys\.exit\((?:0|exit_code)\)")
+_SUCCESS = re.compile(r"sys\.exit\((0|exit_code)\)")
 
 
 class Result(NamedTuple):
@@ -99,17 +99,17 @@ def with_secret(script: str, secret: str) -> str:
     """The test script with a line that prints the secret just before it exits with success.
 
     That is before the first line with `sys.exit(0)` or `sys.exit(exit_code)`, as the reference has it; where there is
-    none, at the end, which is reached only if nothing was raised.
+    none, at the end, which is reached only if nothing was raised. Before `sys.exit(exit_code)` the reference prints it
+    whatever the code is, so that a module which turns the exit status into 0 (`atexit`) passes; here it is printed for
+    the code 0 only.
     """
+    says = f"print({secret!r}, flush=True)"
     lines = script.split("\n")
     for number, line in enumerate(lines):
-        if _SUCCESS.search(line):
-            indent = line[: len(line) - len(line.lstrip())]
-            # In front of a one-line `if done: sys.exit(0)` it would be printed in any case: into that line, then.
-            head, colon, tail = line.rpartition(": ")
-            if colon and _SUCCESS.search(tail) and not _SUCCESS.search(head):
-                lines[number] = f"{head}: print({secret!r}, flush=True); {tail}"
-            else:
-                lines.insert(number, f"{indent}print({secret!r}, flush=True)")
+        if found := _SUCCESS.search(line):
+            said = says if found[1] == "0" else f"exit_code or {says}"
+            head = line[: found.start()]
+            # In a one-line `if done: sys.exit(0)` a line before it would print in any case: into that line, then.
+            lines[number] = f"{head}{said}; {line[found.start() :]}" if head.strip() else f"{head}{said}\n{line}"
             return "\n".join(lines)
-    return f"{script.rstrip()}\nprint({secret!r}, flush=True)\n"
+    return f"{script.rstrip()}\n{says}\n"
