@@ -24,6 +24,7 @@ from adhere.score.text_classifier_training import LabelledText, read_labelled, t
 NEUTRAL = 0.5  # VADER's raters said -4 to 4; below this on either side a text has no polarity
 # Sentences of each source: all would be five times as many and no better for a linear head.
 SOURCES = {"tweets": 4000, "amazonReviewSnippets": 2000, "movieReviewSnippets": 2500, "nytEditorialSnippets": 2000}
+RUDE = 6  # times that each rude context counts: there are few, and they are what is hard
 SWEARING = re.compile(r"\b(?:f+u+c+k|sh[i1]t|b[i1]tch|asshole|cunt|dick|bastard|nigg|fag|whore|slut)", re.I)
 
 
@@ -46,11 +47,16 @@ def toxicity_rows(toxic: Path, contexts: Path, polarity: list[LabelledText]) -> 
     for row in _jsonl(toxic):
         yield LabelledText(row["text"], "toxic", _split("toxic", row["text"]))
     for row in _jsonl(contexts):
-        half = "test" if derive("context", row["text"]) % 2 else "train"
-        yield LabelledText(row["text"], "not toxic", half)
-    for row in polarity[::3]:
-        if not SWEARING.search(row.text):
-            yield LabelledText(row.text, "not toxic", "train")
+        if derive("context", row["text"]) % 2:
+            yield LabelledText(row["text"], "not toxic", "test")
+        else:
+            yield from [LabelledText(row["text"], "not toxic")] * RUDE
+    for row in _unremarkable(polarity, "train"):
+        yield LabelledText(row.text, "not toxic")
+
+
+def _unremarkable(polarity: list[LabelledText], split: str) -> list[LabelledText]:
+    return [row for row in polarity if row.split == split and not SWEARING.search(row.text)][::3]
 
 
 def _split(*document: str) -> str:
@@ -75,7 +81,11 @@ async def build(vader: Path, toxic: Path, contexts: Path) -> dict[str, LinearHea
             card={"data": "RealToxicityPrompts (Apache-2.0) against VADER's sentences (MIT)"},
         ),
     }
-    heads["toxicity"].card["against_perspective"] = await _against_perspective(heads["toxicity"], toxic, contexts)
+    card = heads["toxicity"].card
+    card["against_perspective"] = await _against_perspective(heads["toxicity"], toxic, contexts)
+    harmless = [row.text for row in _unremarkable(polarity, "test")]
+    called = (await heads["toxicity"].probabilities(harmless)).argmax(1) == heads["toxicity"].labels.index("toxic")
+    card["unremarkable_called_toxic"] = [round(float(called.mean()), 4), len(harmless)]
     for name, head in heads.items():
         head.save(FOLDER / name)
     return heads
