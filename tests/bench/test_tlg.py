@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from adhere.answer.length_control import LengthControl
+from adhere.bench.asking import Settings, answers_to
 from adhere.bench.base import Options, Scored, get
 from adhere.bench.scored import scored_metrics
 from adhere.bench.tlg import Lengths, ask, make_row, read_questions, repeated
@@ -86,6 +87,8 @@ def test_a_strategy_of_length_gets_the_plain_question_and_the_rows_target() -> N
     row = make_row(question, "10", "a")
     assert asyncio.run(ask(Options(strategy), row)).text == question
     assert strategy.words == 500
+    (answer,) = asyncio.run(answers_to([row], strategy, Settings(), ask=ask))
+    assert answer.response is not None and answer.response.text == question
     assert asyncio.run(ask(Options(model), row)).text == row.prompt != question
 
 

@@ -78,13 +78,17 @@ async def ask(options: Options, instruction: Instruction) -> Response:
     """
     if options.answerer is None:
         raise UsageError("a question needs a model that answers", hint="Add --model NAME")
+    from adhere.answer.base import Strategy
     from adhere.answer.length_control import LengthControl
     from adhere.answer.ruler import Ruler
 
-    if not isinstance(options.answerer, LengthControl | Ruler):
-        return await options.answerer.answer(instruction)
+    # A run wraps a strategy so that it does not see what it is graded by; what is asked here shows it nothing of that.
+    asked: Any = options.answerer
+    inner = asked if isinstance(asked, Strategy) else getattr(asked, "model", None)
+    if not isinstance(inner, LengthControl | Ruler):
+        return await asked.answer(instruction)
     target = instruction.meta["target"]
-    strategy = copy.copy(options.answerer)
+    strategy = copy.copy(inner)
     strategy.words = BEYOND if target == TARGETS[-1] else int(target)
     return await strategy.answer(Instruction(instruction.id, (Message("user", instruction.meta["question"]),)))
 
