@@ -88,7 +88,7 @@ def _answers(number: int, draw: random.Random) -> list[Judged]:
     right = facts[fact]
     others = [other[fact] for _, other in places if other[fact] != right]
     elsewhere = draw.choice(others) if others else _value(fact, draw)
-    nowhere = _unseen(fact, draw, {right, *others})
+    nowhere = _unseen(fact, draw, {word for _, other in places for value in other.values() for word in value.split()})
     question, said = _FACTS[fact][1].format(name), _FACTS[fact][2]
 
     def verbose(value: str) -> str:
@@ -125,11 +125,11 @@ def _value(fact: str, draw: random.Random) -> str:
 
 
 def _unseen(fact: str, draw: random.Random, seen: set[str]) -> str:
-    """A value that no passage holds; where all colours are taken, one that nobody paints with."""
+    """A value of which no passage holds a word; where all are taken, one that no passage ever has."""
     for _ in range(200):
-        if (value := _value(fact, draw)) not in seen:
+        if not seen.intersection((value := _value(fact, draw)).split()):
             return value
-    return "violet"
+    return {"founder": "Zora Quist", "colour": "violet"}.get(fact, "41")
 
 
 def _passage(name: str, facts: dict[str, str]) -> str:
