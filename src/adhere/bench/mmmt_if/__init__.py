@@ -74,7 +74,7 @@ def placements() -> list[Instruction]:
     paper=PAPER,
     synthetic=True,
 )
-def images() -> list[Instruction]:
+def as_images() -> list[Instruction]:
     """The same turns, images as image messages."""
     return rows(scenes(), form="images")
 
