@@ -11,13 +11,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from adhere.bench.asking import Settings, answers_to
 from adhere.bench.base import Options, Scored, get
 from adhere.bench.mmmt_if.chats import CATEGORIES, Turn, build_chat, read_chats, scenes
 from adhere.bench.mmmt_if.dialogue import PLACEMENTS, ask, conversation, rows
 from adhere.bench.mmmt_if.scoring import Pif, placement_summary, summary
 from adhere.bench.scored import scored_metrics
 from adhere.constraints.base import build_all, contradictions
+from adhere.engine.store import Store
 from adhere.errors import ContextError, DataError
+from adhere.models.fakes import Echo
+from adhere.models.model import Model
 from adhere.records import Constraint, ImagePart, Instruction, Message, Response
 
 QUESTIONS = [Turn(f"Question {n}?") for n in range(8)]
@@ -168,6 +172,15 @@ def test_the_history_holds_the_models_own_answers() -> None:
     assert [m.text for m in last if m.role == "assistant"] == ["Seen 1.", "Seen 3."]
     assert response.text == "Seen 5."
     assert response.trace[-1]["answers"] == ["Seen 1.", "Seen 3.", "Seen 5."]
+
+
+def test_a_chat_costs_one_call_a_turn(tmp_path: Path) -> None:
+    chat = scenes()[0]
+    with Store(tmp_path / "answers.sqlite") as store:
+        model = Model(Echo(), store=store)
+        answers = asyncio.run(answers_to(rows([chat]), model, Settings(), ask=ask))
+        assert model.stats.calls == len(answers) == 8
+    assert [len(a.response.trace[-1]["answers"]) for a in answers if a.response] == list(range(1, 9))
 
 
 def test_turns_before_the_first_order_are_put_and_not_scored() -> None:
