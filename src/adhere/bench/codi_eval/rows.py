@@ -46,7 +46,7 @@ UPSTREAM = {task: f"codi-eval/{'detoxic' if task == 'toxicity' else task}_lite.j
 
 
 def read_task(task: str) -> list[Instruction]:
-    """All instructions of a task, from upstream's file where the data folder has it.
+    """All instructions of a task, from upstream's file where the data folder has it; kinds of a task come in turn.
 
     Raises:
         DataError: if there is no file, or `file:line` and what is wrong there.
@@ -55,10 +55,10 @@ def read_task(task: str) -> list[Instruction]:
 
     place = data_dir()
     if place is not None and (place / UPSTREAM[task]).is_file():
-        return list(_read(place / UPSTREAM[task], task))
+        return _by_kind(_read(place / UPSTREAM[task], task))
     path = locate(FILES[task]).path
     if task != "toxicity":
-        return list(_read(path, task))
+        return _by_kind(_read(path, task))
     contexts = [(where, row) for where, row in objects(path)]
     rows = toxicity_rows([(_slot(row, "context_id", int, w), _slot(row, "text", str, w)) for w, row in contexts])
     return instructions(task, rows)
@@ -101,9 +101,17 @@ def instruction(task: str, row: dict[str, Any], id: str, where: str) -> Instruct
     return Instruction(id, _messages(text), constraints, meta=meta)
 
 
-def interleaved(tasks: Iterable[list[Instruction]]) -> list[Instruction]:
-    """One of each task in turn, so that any beginning is a fair sample; a context's continuations stay together."""
-    return [i for i in chain.from_iterable(zip_longest(*tasks)) if i is not None]
+def _by_kind(rows: Iterable[Instruction]) -> list[Instruction]:
+    """The files have one kind after the other: half of the keyword rows, then those with "or" and "not"."""
+    kinds: dict[str, list[Instruction]] = {}
+    for row in rows:
+        kinds.setdefault(row.meta.get("kind", ""), []).append(row)
+    return interleaved(kinds.values())
+
+
+def interleaved(lists: Iterable[list[Instruction]]) -> list[Instruction]:
+    """One of each list in turn, so that any beginning is a fair sample; a context's continuations stay together."""
+    return [i for i in chain.from_iterable(zip_longest(*lists)) if i is not None]
 
 
 def _messages(text: str) -> tuple[Message, ...]:
