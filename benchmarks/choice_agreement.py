@@ -46,7 +46,7 @@ def items(limit: int | None) -> list[Item]:
         labels: dict[str, set[str]] = {}
         for row in rows:
             labels.setdefault(row.meta["task"], set()).add(row.meta["label"])
-        for row in rows[::61][:limit]:  # some of each task that has options
+        for row in rows[::211][:limit]:  # some of each task that has options
             context = "".join(row.meta["shots"]) + row.prompt
             found.append(Item("bbh, 3 examples", context, sorted(labels[row.meta["task"]])))
     return found

@@ -187,3 +187,18 @@ def test_an_adapter_changes_text_and_scores_and_is_part_of_the_identity(smollm2:
 def test_a_model_is_not_an_adapter(smollm2: Path) -> None:
     with pytest.raises(WeightsError, match="not a LoRA adapter"):
         LlamaCpp(smollm2, adapter=smollm2)
+
+
+def test_what_was_scored_before_changes_no_value(smollm2: Path) -> None:
+    """The options of a question share what was computed of it: bit for bit what a fresh model computes."""
+    base = "A list of numbers: " + ", ".join(map(str, range(100)))  # over one piece of 256 tokens
+    options = (
+        " and so on",
+        " but",
+        " why would anybody want to read all of these numbers, one after the other?",
+        " no",
+    )
+    pairs = [*((base, o) for o in options), (base + " stop", " now"), ("Something else", " entirely"), (base, " but")]
+    warm = LlamaCpp(smollm2)
+    for pair in pairs:
+        assert score(warm, *pair) == score(LlamaCpp(smollm2), *pair)

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adhere.errors import CapabilityError, ModelError, WeightsError
+from adhere.errors import CapabilityError, ContextError, ModelError, WeightsError
 from adhere.models.llama_wire import binding
 from adhere.records import TokenLogprob
 
@@ -31,7 +31,9 @@ TESTED_VERSIONS = ("2026.10.11549",)
 # `llama_context_default_params()` begins with n_ctx, n_batch, n_ubatch.
 _CONTEXT_DEFAULTS = struct.pack("<III", 512, 2048, 512)
 # Logits of this many tokens are held at a time: 50 MB for a vocabulary of 49,152. Below n_ubatch, so that a text is
-# always computed in the same pieces.
+# always computed in the same pieces: the prompt's from its start, then the continuation's. If the next prompt is the
+# same one, as with the options of a question, it stays in memory, which does not change its values. (What two prompts
+# merely begin with does not: the engine's attention rounds by where in memory a token lies, which moved scores by 0.1.)
 _PIECE = 256
 
 
@@ -92,6 +94,7 @@ class Scorer:
             raise CapabilityError("this build of llama.cpp has another struct layout: it cannot score given text")
         lib.llama_set_n_threads(self._context, threads, threads)
         self._vocab = lib.llama_model_get_vocab(self._model)
+        self._held: list[int] = []  # the tokens in memory, all of prompts
         self._size = lib.llama_vocab_n_tokens(self._vocab)
         if adapter is not None:
             self._apply(adapter)
@@ -111,7 +114,8 @@ class Scorer:
         straddle it, each is tokenised by itself. (The transformers backend does the same.)
 
         Raises:
-            ModelError: if they do not fit into the context, or nothing stands before the first token.
+            ContextError: if they do not fit into the context.
+            ModelError: if nothing stands before the first token.
         """
         before, whole = self.tokenize(prompt), self.tokenize(prompt + continuation)
         if whole[: len(before)] != before:
@@ -122,7 +126,7 @@ class Scorer:
         if not before:
             raise ModelError("the first token after an empty prompt has no probability", hint="Give a prompt")
         if len(whole) > self.context:
-            raise ModelError(f"{len(whole)} tokens do not fit into a context of {self.context}")
+            raise ContextError(f"{len(whole)} tokens do not fit into a context of {self.context}")
         with self._lock:
             values = self._decode(whole, len(before))
         return tuple(TokenLogprob(self._piece(t), float(v)) for t, v in zip(after, values, strict=True))
@@ -141,21 +145,37 @@ class Scorer:
         """Log-probabilities of tokens[first:]."""
         import numpy as np
 
-        lib = self._lib
-        lib.llama_memory_clear(lib.llama_get_memory(self._context), True)
+        head, tail = list(tokens[: first - 1]), tokens[first - 1 :]
+        if not self._holds(head):
+            for start in range(0, len(head), _PIECE):
+                self._compute(head[start : start + _PIECE], wanted=False)
+        self._held = head
         values: list[float] = []
-        for start in range(0, len(tokens) - 1, _PIECE):
-            piece = tokens[start : min(start + _PIECE, len(tokens) - 1)]
-            # The logits at a position predict the next token: those from the last of the prompt on are wanted.
-            wanted = [at for at in range(len(piece)) if start + at >= first - 1]
-            ids = (ctypes.c_int32 * len(piece))(*piece)
-            flags = (ctypes.c_int8 * len(piece))(*(start + at >= first - 1 for at in range(len(piece))))
-            if lib.llama_decode(self._context, _Batch(len(piece), ids, None, None, None, None, flags)):
-                raise ModelError("llama.cpp could not compute the text's probabilities")
-            for at in wanted:
-                row = np.ctypeslib.as_array(lib.llama_get_logits_ith(self._context, at), (self._size,))
-                values.append(_log_softmax_at(row, tokens[start + at + 1]))
+
+        # The logits at a position predict the next token: those from the last of the prompt on are wanted.
+        for start in range(0, len(tail) - 1, _PIECE):
+            piece = tail[start : min(start + _PIECE, len(tail) - 1)]
+            self._compute(piece, wanted=True)
+            for at in range(len(piece)):
+                row = np.ctypeslib.as_array(self._lib.llama_get_logits_ith(self._context, at), (self._size,))
+                values.append(_log_softmax_at(row, tail[start + at + 1]))
         return values
+
+    def _holds(self, head: list[int]) -> bool:
+        """Whether memory holds exactly this prompt, once the last continuation is forgotten; if not, it is empty."""
+        lib, memory = self._lib, self._lib.llama_get_memory(self._context)
+        same, self._held = bool(head) and head == self._held, []  # whatever fails from here on, nothing is known
+        # A model with a sliding window may have dropped the beginning.
+        if same and lib.llama_memory_seq_pos_min(memory, 0) == 0 and lib.llama_memory_seq_rm(memory, 0, len(head), -1):
+            return True
+        lib.llama_memory_clear(memory, True)
+        return False
+
+    def _compute(self, piece: Sequence[int], *, wanted: bool) -> None:
+        ids, flags = (ctypes.c_int32 * len(piece))(*piece), (ctypes.c_int8 * len(piece))(*[wanted] * len(piece))
+        if self._lib.llama_decode(self._context, _Batch(len(piece), ids, None, None, None, None, flags)):
+            self._held = []
+            raise ModelError("llama.cpp could not compute the text's probabilities")
 
     def _piece(self, token: int) -> str:
         room = ctypes.create_string_buffer(256)
@@ -196,6 +216,8 @@ def _library() -> Any:
         "llama_token_to_piece": (number, [handle, number, text, number, number, flag]),
         "llama_get_memory": (handle, [handle]),
         "llama_memory_clear": (None, [handle, flag]),
+        "llama_memory_seq_rm": (flag, [handle, number, number, number]),
+        "llama_memory_seq_pos_min": (number, [handle, number]),
         "llama_decode": (number, [handle, _Batch]),
         "llama_get_logits_ith": (ctypes.POINTER(ctypes.c_float), [handle, number]),
         "llama_adapter_lora_init": (handle, [handle, text]),
