@@ -111,6 +111,7 @@ def grade(text: str, judge: Any = None, row: Instruction | None = None) -> Any:
 def test_the_two_halves_are_graded_apart() -> None:
     right = grade("Pia Lindqvist built it")
     parts = {p.name: p.value for p in right.parts}
+    assert parts.pop("words") == 4
     assert parts == {
         "average": 1,
         "rag": 1,
@@ -121,6 +122,7 @@ def test_the_two_halves_are_graded_apart() -> None:
     }
     assert right.passed is True
     off = {p.name: p.value for p in grade("Well, it was built by somebody whose name is Pia").parts}
+    assert off.pop("words") == 10
     assert off == {
         "average": 0.25, "rag": 0.5, "prompt_loose": 0, "prompt_strict": 0, "format_no_commas": 0, "length_words": 0
     }  # fmt: skip
@@ -182,7 +184,7 @@ def test_published_answers_of_upstream_would_be_graded_as_ifeval_grades(data_dir
     text = "Gravity\n\n* one\n* two\n\n<<Title>> [place] *highlight*\nP.S. Let me know if you have any questions."
     for row in rows:
         verdict = verify(text, build_all(row.constraints))
-        parts = grade(text, row=row).parts[4:]
+        parts = grade(text, row=row).parts[5:]
         assert [p.passed for p in parts] == list(verdict.loose)
 
 

@@ -2,8 +2,9 @@
 
 Instructions by IFEval's checkers, loosely and strictly. The answer (RAG score) by a judge as in the paper, 1, 0.5 or 0,
 whatever the layout; without a judge by the share of a known answer's words that it has (the best over the answers),
-which asks no model and sees no contradiction. The judge chooses among three letters by their probabilities; upstream
-searches a rating in its prose, tries ten times and then takes 0, where here a judge without a verdict is undecided.
+which asks no model, sees no contradiction and is full for whoever repeats the passages: read it beside `words`. The
+judge chooses among three letters by their probabilities; upstream searches a rating in its prose, tries ten times and
+then takes 0, where here a judge without a verdict is undecided.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ METRICS = {
     "instruction_strict": Metric("instructions kept, strictly"),
     "prompt_loose": Metric("answers that keep all, loosely"),
     "prompt_strict": Metric("answers that keep all, strictly"),
+    "words": Metric("length of an answer: who says everything recalls everything", "words", "lower"),
     "paper_average": Metric("mean of the two scores over all rows (the paper's)"),
 }
 
@@ -64,6 +66,7 @@ class FollowRAGScorer:
             _flag("prompt_loose", all(verdict.loose)),
             _flag("prompt_strict", strict),
         ]
+        parts.append(Score("words", float(len(response.text.split()))))
         for constraint, found, passed in zip(instruction.constraints, verdict.strict, verdict.loose, strict=True):
             reason = f"loosely: {found.reason}" if passed and not found.passed else found.reason
             name = NAMES.get(constraint.kind, constraint.kind)
