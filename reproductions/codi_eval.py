@@ -1,9 +1,9 @@
 """CoDI-Eval (Chen et al. 2024, arXiv 2401.00690): what control a small model has, and how much the phrasing matters.
 
-(1) Length by mode, greedy, numbers that fit into the cap, with texts of constant length as baselines. (2) Keywords: plain lists against lists with
-"or" and a forbidden word. (3) Ten length constraints, each in eight phrasings. (4) Length at temperature 1: the first
-sample against the best of all by the checker, which is what it will be graded with, and so an upper bound. (5)
-Sentiment and topic by the small heads that ship with Adhere; see their card for how far to trust them.
+(1) Length by mode, greedy, numbers that fit into the cap, with texts of constant length as baselines. (2) Keywords:
+plain lists against lists with "or" and a forbidden word. (3) Length constraints, each in eight phrasings. (4) Length at
+temperature 1: one sample against the best of several by the checker, which also grades it, so that this is an upper
+bound. (5) Sentiment and topic by the small heads that ship with Adhere; see their card for how far to trust them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Size(NamedTuple):
 
 
 SIZES = {
-    "smoke": Size(5, 2, 1, (2, 2), 2, 12),
+    "smoke": Size(5, 2, 1, (2, 2), 2, 24),
     "small": Size(50, 40, 8, (10, 8), 15, 100),
     "medium": Size(80, 40, 20, (40, 8), 72, 120),
     "full": Size(1000, 1000, 20, (200, 8), 1000, 300),
@@ -95,7 +95,7 @@ async def _run(size: Size, name: str) -> dict[str, Any]:
 
 def _lengths(size: Size) -> list[Instruction]:
     """Rows whose least number of words fits into the cap, as many of each mode; what is lacking is filled by rule."""
-    made = instructions("length", build("length", 2 * size.length))
+    made = instructions("length", build("length", 1000))
     rows = [*read_task("length"), *(msgspec.structs.replace(i, id=f"own-{i.id}") for i in made)]
     fitting = [i for i in rows if i.constraints[0].args["low"] <= WORDS_PER_TOKEN * size.tokens]
     modes = [[i for i in fitting if i.meta["kind"] == m][: size.length // len(MODES)] for m in MODES]

@@ -48,16 +48,17 @@ def make_scorer(options: Options) -> Scorer:
 
 async def answer(options: Options, instruction: Instruction) -> Response:
     """A continuation is short, whatever cap the run has."""
+    from adhere.bench.manifest import innermost
     from adhere.engine import context
     from adhere.errors import UsageError
-    from adhere.models.model import base_model
 
     if options.answerer is None:
         raise UsageError("CoDI-Eval needs a model", hint="Add --model NAME")
     if instruction.meta["task"] != "toxicity":
         return await options.answerer.answer(instruction)
-    cap = min(CONTINUATION_TOKENS, base_model(options.answerer).sampling.max_tokens)
-    with context.drawing(max_tokens=cap):
+    inner = innermost(options.answerer)
+    cap = inner.sampling.max_tokens if inner is not None else CONTINUATION_TOKENS
+    with context.drawing(max_tokens=min(cap, CONTINUATION_TOKENS)):
         return await options.answerer.answer(instruction)
 
 
