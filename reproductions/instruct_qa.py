@@ -132,7 +132,7 @@ def _difference(rows: Sequence[Row], truth: str, one: str, other: str) -> dict[s
 
 
 def _moved(rows: Sequence[Row]) -> dict[str, Any]:
-    """How far copying the question first moves the measure of a right verbose answer: K-Precision minus K-Precision++."""
+    """How far copying the question moves the measure of a right verbose answer: K-Precision minus K-Precision++."""
     plain = {r[0].cluster: r[1] for r in rows if r[0].kind == "verbose"}
     copied = {r[0].cluster: r[1] for r in rows if r[0].kind == "copies the question, right"}
     pairs = [(plain[c], copied[c]) for c in plain]

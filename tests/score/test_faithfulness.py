@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adhere.errors import UsageError
+from adhere.errors import CapabilityError, UnknownNameError, UsageError
 from adhere.records import Document, Instruction, Message, Response
 from adhere.score.faithfulness import (
     Faithfulness,
@@ -200,3 +200,14 @@ def test_the_critic_is_the_judges_complement_and_lower_is_better() -> None:
         assert supported.passed is critic.passed is faithful
         assert critic.value == pytest.approx(1 - (supported.value or 0))
     assert "Built by Pia." in judge.asked[0]
+
+
+def test_a_judge_that_cannot_judge_is_refused_before_anything_is_asked() -> None:
+    from adhere.score.faithfulness_judge import judging_model
+
+    with pytest.raises(CapabilityError, match="echo"):
+        judging_model("echo")
+    with pytest.raises(UsageError, match="no model inside"):
+        judging_model("overlap")
+    with pytest.raises(UnknownNameError, match="smolm2"):
+        judging_model("smolm2")

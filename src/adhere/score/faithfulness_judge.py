@@ -13,10 +13,10 @@ fine-tuned. Not here: Q2, which needs a question generator and an entailment mod
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
+from typing import Any, Literal
 
 from adhere.errors import ModelError, UsageError
-from adhere.models.model import base_model
+from adhere.models.model import Model, base_model
 from adhere.models.prompts import Template
 from adhere.records import Instruction, Response, Score
 from adhere.registry import register
@@ -24,7 +24,7 @@ from adhere.roles import Answerer
 from adhere.score.faithfulness import shown_passages
 from adhere.score.labels import label_probabilities
 
-__all__ = ["FaithCritic", "LLMEval"]
+__all__ = ["FaithCritic", "LLMEval", "judging_model"]
 
 YES, NO = "Yes", "No"
 MOST_REFERENCES = 10  # calls for one answer: TriviaQA has hundreds of aliases a question
@@ -106,6 +106,22 @@ class FaithCritic:
             return Score("faith_critic", reason=found.reason)
         value = 1 - found.value
         return Score("faith_critic", value, found.passed, reason=f"P(unfaithful) = {value:.2f}")
+
+
+def judging_model(spec: str) -> Model:
+    """The model that a judge's spec names, or that its judge is made of: `smollm2`, `openai:…`, `revis(model=smollm2)`.
+
+    Raises:
+        UnknownNameError: if there is no such judge or model.
+        UsageError: for a judge without a model inside.
+        CapabilityError: for a model that gives no log-probabilities, by which verdicts are read.
+    """
+    from adhere.score.judge import resolve_judge
+
+    judge: Any = resolve_judge(spec)
+    model = base_model(judge)
+    model.info.require("token_logprobs")
+    return model
 
 
 def conversation(instruction: Instruction) -> str:

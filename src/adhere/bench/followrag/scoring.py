@@ -98,9 +98,9 @@ def make_scorer(options: Options) -> FollowRAGScorer:
     """The scorer, with the judge where one is named."""
     if options.judge is None:
         return FollowRAGScorer()
-    from adhere.models.names import load
+    from adhere.score.faithfulness_judge import judging_model
 
-    return FollowRAGScorer(load(options.judge))
+    return FollowRAGScorer(judging_model(options.judge))
 
 
 def summary(scored: Sequence[Scored], options: Options) -> dict[str, Any]:

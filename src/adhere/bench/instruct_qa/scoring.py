@@ -126,10 +126,9 @@ def make_scorer(options: Options) -> QAScorer:
     except (DependencyError, WeightsError) as error:
         log.warning("BERTScore is left out: %s", error)
     if options.judge is not None:
-        from adhere.models.names import load
-        from adhere.score.faithfulness_judge import FaithCritic, LLMEval
+        from adhere.score.faithfulness_judge import FaithCritic, LLMEval, judging_model
 
-        judge = load(options.judge)
+        judge = judging_model(options.judge)
         measures += [LLMEval(judge, "references"), LLMEval(judge, "passages"), FaithCritic(judge)]
     return QAScorer(measures)
 
