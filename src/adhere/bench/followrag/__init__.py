@@ -62,6 +62,7 @@ def followrag() -> list[Instruction]:
     judge="optional",
     max_tokens=192,
     paper="vif-rag",
+    suite=("documents", "instructions"),
     synthetic=True,
 )
 def followrag_synthetic() -> list[Instruction]:

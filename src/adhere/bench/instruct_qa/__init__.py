@@ -92,7 +92,7 @@ def _unrelated(question: Question, others: Sequence[Question], at: int) -> Docum
     "instruct-qa",
     about="questions over passages: right, faithful, and refusing when the passage says nothing (your data files)",
     size=0,
-    licence="of the data",
+    licence="as the sets'",
     metrics=_SHOWN,
     scorer=make_scorer,
     ask=ask,
@@ -129,6 +129,7 @@ def instruct_qa() -> list[Instruction]:
     judge="optional",
     max_tokens=96,
     paper="instruct-qa",
+    suite=("documents",),
     synthetic=True,
 )
 def instruct_qa_synthetic() -> list[Instruction]:
