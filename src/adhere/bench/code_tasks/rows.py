@@ -131,9 +131,8 @@ def published_items(split: Split) -> list[Item]:
     found = [list(islice(make(folder / task, split), MOST_IN_POOL if split == "train" else None))
              for task, make in read.items() if (folder / task).is_dir()]  # fmt: skip
     if not any(found):
-        raise DataError(
-            f"no code task in {folder}", hint=f"Put one of {', '.join(TASKS)} there, or name --data-dir DIR"
-        )
+        hint = f"Put one of {', '.join(TASKS)} there, or name another folder: --data-dir DIR"
+        raise DataError(f"there is no code task in {folder}", hint=hint)
     return [item for round_ in zip_longest(*found) for item in round_ if item is not None]
 
 

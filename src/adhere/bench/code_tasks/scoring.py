@@ -38,8 +38,7 @@ class CodeTaskScorer:
             parts = _classified(task, target, response)
         elif task == "assertion":
             said = the_assertion(response.text)
-            right = said.split() == target.split() if " " in target else said == target
-            right = right or "".join(said.split()) == "".join(target.split())
+            right = "".join(said.split()) == "".join(target.split())
             parts = [_flag("assertion", right, f"'{said[:80]}', not '{target[:80]}'"), _flag("parsed", bool(said))]
         else:
             parts = _summarised(target, response)
