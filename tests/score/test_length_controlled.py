@@ -83,7 +83,7 @@ def test_refitting_agrees_with_the_leaderboard(fixture, models):
 
 
 def test_the_gamed_baselines_bring_the_refit_nearer_to_the_leaderboard(fixture, models, gamed):
-    models = dict(list(models.items())[::2])  # every other one: half the time
+    models = dict(list(models.items())[::4])  # every fourth: the reproduction takes all
     gaps, ours, theirs = errors(refits(fixture, models, gamed), models)
     assert gaps.mean() < 1.15
     assert gaps.max() < 3.0
