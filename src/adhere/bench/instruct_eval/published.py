@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from adhere.errors import DataError
 
-__all__ = ["PROBLEM_COLUMNS", "Line", "Pairing", "correlation", "mean_of", "read_table", "tuned_pairs"]
+__all__ = ["PROBLEM_COLUMNS", "Line", "Pairing", "correlation", "gains", "mean_of", "read_table", "tuned_pairs"]
 
 PROBLEM_COLUMNS = ("MMLU", "BBH", "DROP", "CRASS", "HumanEval")
 # Rows of the table that are the foundation models themselves: (foundation, parameters) → what they are called there.
@@ -73,6 +73,20 @@ def tuned_pairs(lines: Sequence[Line]) -> list[Pairing]:
         for line in lines
         if line.model not in UNTUNED and _family(line) in untuned and line.texts.get("Foundation")
     ]
+
+
+def gains(lines: Sequence[Line]) -> dict[str, dict[str, float]]:
+    """Points of the five sets' mean that tuning added to the same foundation, by foundation and tuned model.
+
+    Which data a model was tuned on cannot be told apart from its foundation in this table: task collections stand on T5
+    and OPT alone, imitated chats on the others.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for tuned, foundation in tuned_pairs(lines):
+        after, before = mean_of(tuned, PROBLEM_COLUMNS), mean_of(foundation, PROBLEM_COLUMNS)
+        if after is not None and before is not None:
+            found.setdefault(_family(tuned)[0], {})[f"{tuned.model} {_family(tuned)[1]}B"] = after - before
+    return found
 
 
 def _family(line: Line) -> tuple[str, str]:
