@@ -9,7 +9,7 @@ import pytest
 import adhere
 from adhere.errors import ModelError, UnknownNameError, UsageError
 from adhere.models.model import Model
-from adhere.records import Instruction, Response
+from adhere.records import Document, Instruction, Response
 from adhere.score.judge import ByScore, Order, PairJudge, Recorded, average, preference, resolve_judge
 from adhere.score.judge_pairwise import PairwiseJudge
 from adhere.score.judge_pointwise import PointwiseJudge
@@ -99,6 +99,13 @@ def test_the_reference_is_shown_only_where_it_is_asked_for():
         model = judging(prefers(GOOD))
         compare(PairwiseJudge(model, with_reference=shown), instruction=asked)
         assert all(("It is Paris." in r.messages[0].text) is shown for r in model.backend.requests)
+
+
+def test_the_documents_of_a_question_are_shown_to_the_judge():
+    model = judging(prefers(GOOD))
+    asked = Instruction("x", ASKED.messages, documents=(Document("France is governed from the Seine."),))
+    compare(PairwiseJudge(model), instruction=asked)
+    assert all("governed from the Seine" in r.messages[0].text for r in model.backend.requests)
 
 
 def test_answers_that_do_not_fit_are_cut_and_it_is_told():

@@ -22,9 +22,8 @@ from adhere.records import Constraint, Instruction, Message, Response, Score
 from adhere.registry import register
 from adhere.roles import Answerer
 from adhere.score.critics import NO, YES, Program, wording
-from adhere.score.digit_judge import question_of
 from adhere.score.judge_pairwise import LONGEST_REASON, REASON_TOKENS
-from adhere.score.judge_verdict import VerdictReader, fitted
+from adhere.score.judge_verdict import VerdictReader, fitted, question_text
 
 __all__ = ["TOLD", "Checklist", "resolve_checklist"]
 
@@ -74,7 +73,7 @@ class Checklist:
         return (await self._program.score(alone, response)).parts[0]
 
     async def _judged(self, instruction: Instruction, constraint: Constraint, answer: str) -> Score:
-        fields = {"question": question_of(instruction), "constraint": wording(constraint)}
+        fields = {"question": question_text(instruction), "constraint": wording(constraint)}
 
         async def attempt(given: tuple[str, ...]) -> Score:
             return await self._asked(constraint.kind, {**fields, "answer": given[0]})

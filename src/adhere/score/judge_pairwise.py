@@ -20,9 +20,8 @@ from adhere.models.prompts import Template
 from adhere.records import Instruction, Message, Response, Score
 from adhere.registry import register
 from adhere.roles import Answerer
-from adhere.score.digit_judge import question_of
 from adhere.score.judge import Order, Preference, Side, preference, tie
-from adhere.score.judge_verdict import VerdictReader, fitted
+from adhere.score.judge_verdict import VerdictReader, fitted, question_text
 
 __all__ = ["PairwiseJudge"]
 
@@ -93,7 +92,7 @@ class PairwiseJudge:
         reference = instruction.references[:1] if self.with_reference else ()
 
         async def attempt(given: tuple[str, ...]) -> Order:
-            return await self._once(question_of(instruction), given, first)
+            return await self._once(question_text(instruction), given, first)
 
         return await fitted((*texts, *reference), attempt)
 

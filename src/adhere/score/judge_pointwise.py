@@ -20,10 +20,9 @@ from adhere.models.prompts import Template
 from adhere.records import Instruction, Message, Response, Score
 from adhere.registry import register
 from adhere.roles import Answerer
-from adhere.score.digit_judge import question_of
 from adhere.score.judge import Order, Preference, preference
 from adhere.score.judge_pairwise import LONGEST_REASON, REASON_TOKENS
-from adhere.score.judge_verdict import Verdict, VerdictReader, fitted
+from adhere.score.judge_verdict import Verdict, VerdictReader, fitted, question_text
 
 __all__ = ["ASPECT", "PointwiseJudge"]
 
@@ -124,7 +123,7 @@ class PointwiseJudge:
                 hint="Give it one, or judge with with_reference=false",
             )
         reference = instruction.references[:1] if self.with_reference else ()
-        question = question_of(instruction)
+        question = question_text(instruction)
 
         async def attempt(given: tuple[str, ...]) -> _Rated:
             return await self._once(question, given)

@@ -19,10 +19,11 @@ from adhere.errors import ContextError, ModelError
 from adhere.models.base import Sampling
 from adhere.models.model import Model
 from adhere.models.prompts import Template
-from adhere.records import Message
+from adhere.records import Instruction, Message
+from adhere.score.digit_judge import question_of
 from adhere.score.labels import label_probabilities
 
-__all__ = ["Verdict", "VerdictReader", "Way", "fitted", "parse_label"]
+__all__ = ["Verdict", "VerdictReader", "Way", "fitted", "parse_label", "question_text"]
 
 T = TypeVar("T")
 Way = Literal["logprobs", "constrained", "parsed"]
@@ -169,6 +170,15 @@ def _plain(turns: Sequence[Message], labels: Sequence[str]) -> str:
     """The turns as text that ends where the label begins, for models without a chat template."""
     given = "\n\n".join(turn.text for turn in turns)
     return Template.of("adhere.score", "judge_plain").render(prompt=given, labels=" or ".join(labels))
+
+
+def question_text(instruction: Instruction) -> str:
+    """What was asked, as one text that a judge reads: the conversation, its documents in their place."""
+    if instruction.documents:
+        from adhere.models.hierarchy import render_documents
+
+        instruction = render_documents(instruction)
+    return question_of(instruction)
 
 
 async def fitted(texts: Sequence[str], attempt: Callable[[tuple[str, ...]], Awaitable[T]]) -> tuple[T, int]:

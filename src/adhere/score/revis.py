@@ -30,11 +30,10 @@ from adhere.models.prompts import Template
 from adhere.records import Instruction, Message, Response, Score
 from adhere.registry import register
 from adhere.roles import Answerer
-from adhere.score.digit_judge import question_of
 from adhere.score.judge import Preference, Side, average, tie
 from adhere.score.judge_pairwise import PairwiseJudge
 from adhere.score.judge_pointwise import PointwiseJudge
-from adhere.score.judge_verdict import fitted
+from adhere.score.judge_verdict import fitted, question_text
 from adhere.score.revis_metrics import METRICS, VOTE, check_metric, nearer, scores
 
 __all__ = ["RUBRIC", "DirectReference", "GivenReference", "Reference", "RevisEval", "clean_revision"]
@@ -223,7 +222,7 @@ class RevisEval(_ByReference):
         """The revision of an answer, another one in view where there is one that is not empty."""
         given = (answer, *(text for text in other if text.strip()))
         template = Template.of("adhere.score", "revis_pair" if len(given) == 2 else "revis_rate")
-        fields = {"rubric": self.rubric, "question": question_of(instruction)}
+        fields = {"rubric": self.rubric, "question": question_text(instruction)}
 
         async def attempt(texts: tuple[str, ...]) -> str:
             named = dict(zip(("answer", "other"), texts, strict=False))
