@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from judging_models import judging
 
 import adhere
 from adhere.errors import DataError, UsageError
 from adhere.records import Instruction, Response
 from adhere.score.judge_pointwise import PointwiseJudge
+from judging_models import judging
 
 ASKED = Instruction.of("Name the capital of France.")
 

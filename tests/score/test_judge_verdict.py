@@ -7,13 +7,13 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from judging_models import judging
 
 from adhere.errors import ContextError, ModelError
 from adhere.models.model import Model
 from adhere.models.openai_wire import EndpointError
 from adhere.records import Message
 from adhere.score.judge_verdict import SHORTEST, VerdictReader, fitted, parse_label
+from judging_models import judging
 
 ASKED = (Message("user", "Which? Reply with A or B."),)
 

@@ -87,6 +87,11 @@ class _ByReference:
         self.model = model
         self.by = by
         self.judge = judge
+        # Made once, with and without a reference: a judge remembers how its endpoint can be read.
+        who = judge or model
+        shown = (True, False) if by == JUDGE else ()
+        self._pairwise = {reference: PairwiseJudge(who, with_reference=reference) for reference in shown}
+        self._pointwise = {reference: PointwiseJudge(who, with_reference=reference) for reference in shown}
 
     async def compare(self, instruction: Instruction, a: str, b: str) -> Preference:
         """Which of two answers is better.
@@ -122,7 +127,7 @@ class _ByReference:
             return Score(self.name, reason="the response is empty")
         reference = await self._reference(instruction, response.text)
         if self.by == JUDGE:
-            judge = PointwiseJudge(self._judge, with_reference=reference.text is not None)
+            judge = self._pointwise[reference.text is not None]
             found = await judge.score(_with(instruction, reference.text), response)
             note = f"; without reference: {reference.why}" if reference.text is None else ""
             return Score(self.name, found.value, None, reason=found.reason + note)
@@ -134,7 +139,7 @@ class _ByReference:
     async def _compare_with(self, instruction: Instruction, a: str, b: str, reference: Reference) -> Preference:
         details = reference.details | ({"reference": reference.text} if reference.text is not None else {})
         if self.by == JUDGE:
-            judge = PairwiseJudge(self._judge, with_reference=reference.text is not None)
+            judge = self._pairwise[reference.text is not None]
             found = await judge.compare(_with(instruction, reference.text), a, b)
             note = f" (without reference: {reference.why})" if reference.text is None else ""
             details = found.details | details
@@ -142,12 +147,6 @@ class _ByReference:
         if reference.text is None:
             return Preference(None, None, reference.why, (), details)
         return await nearer(a, b, reference.text, self.by, details)
-
-    @property
-    def _judge(self) -> Answerer:
-        chosen = self.judge or self.model
-        assert chosen is not None
-        return chosen
 
     async def _pair_references(self, instruction: Instruction, a: str, b: str) -> list[Reference]:
         return [await self._reference(instruction, a)]
