@@ -11,7 +11,8 @@ and how much an answer repeats itself, since greedy loops inflate the ">800" cla
 A model is asked in the paper's words ("The response should have a word count of …"). `ruler` and `length_control` get
 the plain question and the row's target in place of their own `words`: they are what the text request is compared with.
 
-Differences: upstream's 2,000 questions are drawn from OpenHermes and not published as a file; these are ours.
+Differences: upstream's 2,000 questions are drawn from OpenHermes and not published as a file; these are ours. Answers
+are cut at 1,536 tokens, not at 2,048.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ __all__ = ["Lengths", "ask", "make_row", "read_questions", "repeated", "summary"
 QUESTIONS = Path(__file__).with_name("questions.txt")
 FILE = DataFile("tlg/questions.jsonl", "")  # the user's own: any version
 ASK = Template.of("adhere.answer", "length_ask")
-MAX_TOKENS = 2048  # of the paper
+# The paper's 2,048 and a prompt do not fit into the 2,048 tokens that models in this process take by default; so many
+# tokens are some 1,100 words, beyond which every target is either hit or missed for good.
+MAX_TOKENS = 1536
 BEYOND = 1000  # words to aim at where more than 800 are asked for
 RUN = 4  # words that make a repetition
 
