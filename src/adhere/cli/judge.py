@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,9 @@ import click
 from adhere.cli.output import json_option, print_json, print_table, say, table
 
 if TYPE_CHECKING:
+    from adhere.models.model import Model
+    from adhere.records import Instruction, Response
     from adhere.score.agreement import Judged
-    from adhere.score.judge import PairJudge
     from adhere.score.judge_gold import Pair
     from adhere.score.judge_meta import Meta
 
@@ -61,11 +63,12 @@ def meta(
     """
     from adhere.engine import Progress
     from adhere.engine.sync import call
+    from adhere.score.judge import resolve_judge
     from adhere.score.judge_gold import read_pairs
     from adhere.score.judge_meta import fair_order, judge_pairs
 
     pairs = fair_order((pair.subset, pair) for pair in read_pairs(gold))[:limit]
-    judge = _judge(spec, model, max_tokens)
+    judge = resolve_judge(spec, _Later(model, max_tokens))
     started = time.perf_counter()
     found = call(judge_pairs(judge, pairs, progress=Progress(f"judging · {spec}")))
     document = _document(found, gold, spec, time.perf_counter() - started)
@@ -79,19 +82,22 @@ def meta(
         raise click.exceptions.Exit(1)
 
 
-def _judge(spec: str, model: str, max_tokens: int) -> PairJudge:
-    """The judge; its default model is loaded only where a judge without one asks for it."""
-    from adhere.errors import UsageError
-    from adhere.models.base import Sampling
-    from adhere.models.names import load
-    from adhere.score.judge import resolve_judge
+class _Later:
+    """The default model, loaded when a judge that names none looks for it."""
 
-    try:
-        return resolve_judge(spec)
-    except UsageError as error:
-        if "needs a model" not in error.message:
-            raise
-    return resolve_judge(spec, load(model, sampling=Sampling(max_tokens=max_tokens), notify=say))
+    def __init__(self, name: str, max_tokens: int) -> None:
+        self.name = name
+        self.max_tokens = max_tokens
+
+    @cached_property
+    def model(self) -> Model:
+        from adhere.models.base import Sampling
+        from adhere.models.names import load
+
+        return load(self.name, sampling=Sampling(max_tokens=self.max_tokens), notify=say)
+
+    async def answer(self, instruction: Instruction) -> Response:
+        return await self.model.answer(instruction)
 
 
 def _document(found: Meta, gold: Path, spec: str, seconds: float) -> dict[str, Any]:
