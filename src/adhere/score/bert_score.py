@@ -13,6 +13,7 @@ far more than an answer.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -29,6 +30,7 @@ __all__ = ["BERTScore", "Match", "bert_score", "bert_scores", "matched"]
 
 LONGEST = 8_000  # characters of a text that are compared: about 2,000 pieces, and a bound on the work
 BLOCK = 512  # rows of the similarity matrix at a time
+REMEMBERED = 50_000  # word pieces whose vectors are kept: 75 MB
 
 
 class Match(NamedTuple):
@@ -75,16 +77,10 @@ def bert_scores(texts: Sequence[str], references: Sequence[Sequence[str]], model
     """
     if len(texts) != len(references) or any(isinstance(row, str) or not row for row in references):
         raise UsageError("each text needs a list of at least one reference")
-    index: dict[str, int] = {}
-    for text in (*texts, *(r for row in references for r in row)):
-        index.setdefault(text[:LONGEST], len(index))
-    vectors = (model or packaged()).token_vectors(list(index))
-
-    def of(text: str) -> np.ndarray:
-        return vectors[index[text[:LONGEST]]]
-
+    every = dict.fromkeys((*texts, *(r for row in references for r in row)))
+    vectors = dict(zip(every, _vectors(model or packaged(), list(every)), strict=True))
     return [
-        max((matched(of(text), of(r)) for r in row), key=lambda m: m.f1)
+        max((matched(vectors[text], vectors[r]) for r in row), key=lambda m: m.f1)
         for text, row in zip(texts, references, strict=True)
     ]
 
@@ -102,6 +98,32 @@ def packaged() -> Any:
     return backend("minilm")
 
 
+def _vectors(model: Any, texts: Sequence[str]) -> list[np.ndarray]:
+    return model.token_vectors([text[:LONGEST] for text in texts])
+
+
+class _Recent:
+    """Vectors of texts, those of recent ones remembered: the rows of a benchmark share passages and answers."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, np.ndarray] = {}
+        self._turn = threading.Lock()  # numpy uses all cores already
+
+    def of(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """One array a text, as `MiniLM.token_vectors`."""
+        with self._turn:
+            missing = [text for text in dict.fromkeys(texts) if text not in self._known]
+            found = dict(zip(missing, _vectors(packaged(), missing), strict=True)) if missing else {}
+            made = [found[text] if text in found else self._known[text] for text in texts]
+            self._known |= found
+            while len(self._known) > 1 and sum(map(len, self._known.values())) > REMEMBERED:
+                del self._known[next(iter(self._known))]
+            return made
+
+
+_recent = _Recent()
+
+
 @register("bert_score", paper="instruct-qa")
 class BERTScore:
     """Scores a response against the instruction's references (F), or against its passages (precision).
@@ -116,7 +138,6 @@ class BERTScore:
         if against not in ("references", "passages"):
             raise UsageError(f"bert_score cannot compare with '{against}'", hint="There are: references, passages")
         self.against = against
-        self._turn = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"BERTScore({self.against!r})"
@@ -130,10 +151,18 @@ class BERTScore:
         if self.against == "references":
             name, wanted = "bert_score", list(instruction.references)
         else:
-            name, wanted = "k_bert_score", [" ".join(shown_passages(instruction, response))]
+            name, wanted = "k_bert_score", shown_passages(instruction, response)
         if not any(wanted):
             return Score(name, reason=f"there are no {self.against}")
-        async with self._turn:  # numpy uses all cores already
-            found = await asyncio.to_thread(bert_score, response.text, wanted)
+        found = await asyncio.to_thread(self._match, response.text, wanted)
         value = found.f1 if self.against == "references" else found.precision
         return Score(name, value, reason=f"precision {found.precision:.3f}, recall {found.recall:.3f}")
+
+    def _match(self, text: str, wanted: Sequence[str]) -> Match:
+        """Against the best of the references, or against all passages together."""
+        import numpy as np
+
+        said, *others = _recent.of([text, *wanted])
+        if self.against == "passages":
+            return matched(said, np.concatenate(others))
+        return max((matched(said, other) for other in others), key=lambda m: m.f1)
