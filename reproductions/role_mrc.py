@@ -136,7 +136,8 @@ def _both(scored: dict[str, list[Scored]], aspects: Sequence[str], task: str = "
         ids, verdicts[arm] = [id for id, _ in kept], [met for _, met in kept]
     found = compare(verdicts["untuned"], verdicts["tuned"], ids)
     return {arm: share(v, ids) for arm, v in verdicts.items()} | {
-        "tuned minus untuned": found._asdict() | {"sentence": found.sentence.replace("b is", "tuned is")}
+        "tuned minus untuned": found._asdict()
+        | {"sentence": found.sentence.replace("b is", "tuned is").replace(" a ", " untuned ")}
     }
 
 
