@@ -34,6 +34,14 @@ FIGURES = {
 }
 
 
+CORRELATIONS = {
+    "spearman": "Spearman's rho",
+    "kendall": "Kendall's tau-b",
+    "pearson": "Pearson's r",
+    "no_verdict": "no verdict",
+}
+
+
 @click.group("judge")
 def command() -> None:
     """Judges: how far they can be trusted."""
@@ -80,6 +88,39 @@ def meta(
         _print(document, found, pairs)
     if found.failures:
         raise click.exceptions.Exit(1)
+
+
+@command.command("ratings")
+@click.argument("gold", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--judge", "spec", required=True, metavar="SPEC", help="pointwise, revis, a scorer, or a model's name.")
+@click.option("-m", "--model", default="smollm2", show_default=True, help="The model of a judge that names none.")
+@click.option("--limit", type=click.IntRange(1), help="Only the first N answers.")
+@click.option("--max-tokens", type=click.IntRange(1), default=256, show_default=True, help="Cap on what -m writes.")
+@json_option
+def ratings(gold: Path, spec: str, model: str, limit: int | None, max_tokens: int, as_json: bool) -> None:
+    """Correlate a judge's ratings with people's.
+
+    GOLD is JSONL of {"instruction", "response", "rating"}. Shown are Spearman's rho, Kendall's tau and Pearson's r.
+    """
+    from adhere.bench.figures import plain
+    from adhere.data.files import shown
+    from adhere.engine import Progress
+    from adhere.engine.sync import call
+    from adhere.score.judge_ratings import correlations, rate_all, read_ratings, resolve_rater
+
+    rows = list(read_ratings(gold))[:limit]
+    rater = resolve_rater(spec, _Later(model, max_tokens))
+    found = correlations(call(rate_all(rater, rows, progress=Progress(f"rating · {spec}"))))
+    figures = {name: plain(value) for name, value in found.items()}
+    if as_json:
+        print_json({"gold": shown(gold), "judge": spec, "answers": len(rows), "figures": figures})
+        return
+    made = table("", "value", "95% interval", "n", title=f"{spec} · {len(rows)} answers", right=("value", "n"))
+    for name, label in CORRELATIONS.items():
+        percent = name == "no_verdict"
+        figure = figures[name]
+        made.add_row(label, _number(figure["value"], percent), _interval(figure, percent), str(figure["n"]))
+    print_table(made)
 
 
 class _Later:
