@@ -25,7 +25,6 @@ from adhere.bench.instruct_eval import (
     suite_of,
     summary,
 )
-from adhere.bench.instruct_eval.code import cut, evened, program
 from adhere.bench.instruct_eval.published import PROBLEM_COLUMNS, mean_of, read_table, tuned_pairs
 from adhere.bench.instruct_eval.sets import SETS
 from adhere.bench.scored import scored_metrics
@@ -122,24 +121,6 @@ def test_the_published_parser_takes_the_last_digit_and_ours_the_first(
 def test_a_level_is_always_one_of_five(review: str) -> None:
     assert likert(review) in (None, 1, 2, 3, 4, 5)
     assert likert(review, published=True) in (1, 2, 3, 4, 5)
-
-
-def test_completions_end_with_the_function_and_the_published_cut_destroys_those_of_two_paragraphs() -> None:
-    text = "    total = 0\n\n    for n in numbers:\n        total += n\n    return total\n\nprint(add_all([1]))\n"
-    assert cut(text).endswith("return total") and "print" not in cut(text)
-    assert cut(text, published=True) == "    total = 0"
-    assert cut("Sure:\n```python\ndef f():\n    return 1\n```\nDone.") == "def f():\n    return 1"
-    assert evened("   x\n  y\nz") == "    x\n  y\nz"
-
-
-def test_a_repeated_head_replaces_the_prompts_and_keeps_its_imports() -> None:
-    problem = {
-        "prompt": "import math\n\ndef f():\n    '''Doc'''\n",
-        "test": "def check(c):\n    pass",
-        "entry_point": "f",
-    }
-    assert program(problem, "def f():\n    return 1").startswith("import math\n\ndef f():\n    return 1\n")
-    assert "'''Doc'''\n    return 1" in program(problem, "    return 1")
 
 
 def graded(row: Instruction, text: str, options: Options | None = None, **more: Any) -> Score:

@@ -10,10 +10,10 @@
   better one, both orders together, exceed those of the other. `hhh` is the mean over the four kinds.
 
 What differs. A judge's rating is the expected level under its own probabilities; without a verdict it is undecided (the
-repository's parser takes the last digit anywhere in the reply, and 1 where there is none). Examples are left out from
-the last one on where the model's own context is too short; there is no cap of 2,048 tokens. HHH's repository script
-cannot run as it stands; the rule above is its evident intent. DROP is scored by prefix, not by its official F1.
-Prompts of the judge, of HHH and CRASS's examples are worded by us.
+repository's parser takes the last digit anywhere in the reply, and 1 where there is none). A program is read off the
+answer as `humaneval` does it. Examples are left out from the last one on where the model's own context is too short;
+there is no cap of 2,048 tokens. HHH's repository script cannot run as it stands; the rule above is its evident intent.
+DROP is scored by prefix, not by its official F1. Prompts of the judge, of HHH and CRASS's examples are worded by us.
 
 `instruct-eval` reads the public sets from `instruct-eval/` of the data folder (`sets.py` has their formats) and says
 which are missing; `instruct-eval-synthetic` is our own small suite of the same seven parts.
@@ -31,6 +31,7 @@ import msgspec
 from adhere.bench.base import Metric, Options, Scored, benchmark
 from adhere.bench.choice import completion, round_robin
 from adhere.bench.figures import mean, statistic
+from adhere.bench.humaneval import HumanEvalScorer
 from adhere.bench.instruct_eval.sets import PUBLIC, SETS, template
 from adhere.data.places import data_dir
 from adhere.engine import context
@@ -147,6 +148,7 @@ class SuiteScorer:
     def __init__(self, options: Options) -> None:
         self.options = options
         self._reader: Any = None
+        self._programs: HumanEvalScorer | None = None
 
     async def score(self, instruction: Instruction, response: Response) -> Score:
         """A part named as the row's metric.
@@ -162,9 +164,9 @@ class SuiteScorer:
             )
             return Score("writing", None, None, found, found[0].reason)
         if part == "humaneval":
-            from adhere.bench.instruct_eval.code import verdict
-
-            own = await verdict(meta["problem"], response.text, unsafe=self.options.unsafe_sandbox)
+            if self._programs is None:
+                self._programs = HumanEvalScorer(self.options.unsafe_sandbox)
+            own = msgspec.structs.replace(await self._programs.score(instruction, response), name="humaneval")
         elif part == "hhh":
             margin = sum(response.trace[0]["margins"])
             own = Score("hhh", float(margin > 0), margin > 0, reason=f"the better reply leads by {margin:.2f}")
@@ -284,7 +286,7 @@ SHARED: dict[str, Any] = {
     "groups": ("part", "task", "category"),
     "judge": "optional",
     "paper": "instruct-eval",
-    "calls": 1.3,
+    "calls": 2.3,
 }
 
 
@@ -306,7 +308,7 @@ def published() -> list[Instruction]:
 @benchmark(
     "instruct-eval-synthetic",
     about="a small suite of the same seven parts, our own rows",
-    size=0,
+    size=138,
     licence="Apache-2.0",
     synthetic=True,
     **SHARED,

@@ -24,6 +24,7 @@ from typing import Any
 
 import msgspec
 
+from adhere.bench.humaneval import Problem
 from adhere.bench.instruct_eval.subjects import CATEGORY_OF
 from adhere.data import jsonl
 from adhere.errors import DataError
@@ -155,12 +156,12 @@ def humaneval(place: Path) -> Iterator[Instruction]:
     raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     for number, line in enumerate(raw.splitlines(), 1):
         try:
-            row = msgspec.json.decode(line, type=dict[str, Any])
-            kept = {name: row[name] for name in ("prompt", "test", "entry_point")}
-        except (msgspec.DecodeError, KeyError) as error:
+            row = msgspec.json.decode(line, type=Problem)
+        except msgspec.DecodeError as error:
             raise DataError(f"{path}:{number}: no problem: {error}") from error
-        text = template("code").render(prompt=row["prompt"])
-        yield _plain(row["task_id"], text, part="humaneval", task="humaneval", chance=0.0, problem=kept)
+        text = Template.of("adhere.bench", "humaneval").render(code=row.prompt)
+        yield _plain(row.task_id, text, part="humaneval", task="humaneval", chance=0.0, code=row.prompt, test=row.test,
+                     entry_point=row.entry_point)  # fmt: skip
 
 
 def writing(place: Path) -> Iterator[Instruction]:
