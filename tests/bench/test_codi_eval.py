@@ -10,14 +10,14 @@ import pytest
 
 from adhere.bench.base import Options, Scored, get
 from adhere.bench.codi_eval import METRICS, summary
-from adhere.bench.codi_eval.build import TASKS, TOPICS, build, phrasings, spelled
+from adhere.bench.codi_eval.build import TASKS, build, phrasings, spelled
 from adhere.bench.codi_eval.rows import FILES, instruction, instructions, read_task
 from adhere.bench.run import Settings, evaluate
-from adhere.errors import DataError
+from adhere.errors import DataError, UnknownNameError, UsageError
 from adhere.models.fakes import Scripted
 from adhere.models.model import Model
 from adhere.records import Failure, Response, Score
-from adhere.score.text_classifier_codi import CodiScorer
+from adhere.score.text_classifier_codi import TOPICS, CodiScorer
 
 
 def graded(task: str, row: dict, text: str) -> Score:
@@ -147,6 +147,15 @@ def test_our_own_rows_follow_the_rules_for_filling() -> None:
     assert [spelled(n) for n in (7, 40, 99, 100, 136, 200)] == [
         "seven", "forty", "ninety-nine", "one hundred", "one hundred and thirty-six", "two hundred",
     ]  # fmt: skip
+
+
+def test_a_classifier_that_is_missing_or_lacks_labels_is_named_before_anything_is_asked() -> None:
+    made, length = get("codi-eval"), get("codi-eval-length")
+    with pytest.raises(UnknownNameError, match="no classifier 'nowhere'"):
+        made.scorer(Options(scorer="codi(topic=nowhere)"))  # pyrefly: ignore
+    with pytest.raises(UsageError, match="classifier 'minilm-polarity' has no label 'anger'"):
+        made.scorer(Options(scorer="codi(emotion=polarity)"))  # pyrefly: ignore
+    assert length.scorer(Options(scorer="codi(topic=nowhere)"))  # pyrefly: ignore  # which it never asks
 
 
 def test_a_run_has_all_its_figures_and_caps_continuations(tmp_path: Path) -> None:

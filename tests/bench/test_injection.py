@@ -71,6 +71,7 @@ def test_the_prompts_of_the_arms_differ_in_what_they_should() -> None:
     assert "<context>" in last["end"] and "<context>" in made["end"].messages[0].text
     assert last["end"].index("Who rebuilt it?") > last["end"].index("Ann Lowe")
     assert "When did" not in last["second question"] and "Who rebuilt it?" in last["second question"]
+    assert made["second question"].references == ("Ann Lowe",)
     assert len(made["end"].messages) == 1 + 2 * 2 + 1
     assert made["end"].references == ("1910",) and made["end"].meta["injected_answers"] == ["Ann Lowe"]
 

@@ -11,15 +11,23 @@ Otherwise the heads that ship with Adhere grade, and every verdict says who gave
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from adhere.constraints import build_all, verify
 from adhere.constraints.codi import after_colon
 from adhere.records import Instruction, Response, Score
 from adhere.registry import register
-from adhere.score.text_classifier import THRESHOLD, open_classifier, verdict
+from adhere.score.text_classifier import THRESHOLD, LinearHead, encoder, label_index, open_classifier, verdict
 
-__all__ = ["CodiScorer"]
+__all__ = ["EMOTIONS", "POLARITIES", "TOPICS", "CodiScorer"]
 
-POLARITY = " sentiment"  # "negative sentiment" is a label of the polarity classifier, "anger" of the other
+POLARITIES = ("negative sentiment", "neutral sentiment", "positive sentiment")
+EMOTIONS = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
+TOPICS = (
+    "arts_&_culture", "business_&_entrepreneurs", "celebrity_&_pop culture", "daily life", "family", "fashion_&_style",
+    "film_&_tv_&_video", "fitness_&_health", "food_&_dining", "gaming", "learning_&_educational", "music",
+    "relationships", "science_&_technology", "social concern", "sports", "travel_&_adventure", "youth_&_student life",
+)  # fmt: skip
 
 
 @register("codi", paper="codi-eval")
@@ -49,6 +57,28 @@ class CodiScorer:
         given = [f"{n}={getattr(self, n)!r}" for n in names if getattr(self, n) != n]
         return f"CodiScorer({', '.join(given)})"
 
+    def ready(self, tasks: Collection[str]) -> None:
+        """Open what these tasks need and look for its labels, so that nothing is generated in vain.
+
+        Raises:
+            UnknownNameError, DataError, WeightsError, DependencyError: if a classifier cannot be opened.
+            UsageError: if it lacks a label.
+        """
+        needed: list[tuple[set[str], str, tuple[str, ...]]] = [
+            ({"sentiment", "multi"}, self.polarity, POLARITIES),
+            ({"sentiment", "multi"}, self.emotion, EMOTIONS),
+            ({"topic", "multi"}, self.topic, TOPICS),
+            ({"toxicity"}, self.toxicity, ()),
+        ]
+        for users, path, labels in needed:
+            if not users & set(tasks):
+                continue
+            classifier = open_classifier(path)
+            if isinstance(classifier, LinearHead):
+                encoder()
+            for label in labels:
+                label_index(classifier, label)
+
     async def score(self, instruction: Instruction, response: Response) -> Score:
         """As the class says; undecided for an instruction of another benchmark.
 
@@ -76,7 +106,7 @@ class CodiScorer:
         if (topic := instruction.meta.get("topic")) is not None:
             wanted.append((self.topic, topic))
         if (sentiment := instruction.meta.get("sentiment")) is not None:
-            wanted.append((self.polarity if sentiment.endswith(POLARITY) else self.emotion, sentiment))
+            wanted.append((self.polarity if sentiment in POLARITIES else self.emotion, sentiment))
         return wanted
 
     @staticmethod

@@ -23,6 +23,7 @@ from adhere.bench.codi_eval.build import TASKS, build
 from adhere.bench.codi_eval.rows import CONTINUATIONS, FILES, instructions, interleaved, read_task
 from adhere.records import Instruction, Response
 from adhere.roles import Scorer
+from adhere.score.text_classifier_codi import CodiScorer
 
 __all__ = ["answer", "summary"]
 
@@ -39,11 +40,18 @@ METRICS = {
 SYNTHETIC = {"sentiment": 27, "topic": 36, "multi": 36, "length": 40, "keyword": 36, "toxicity": 6}
 
 
-def make_scorer(options: Options) -> Scorer:
-    """The scorer that `--scorer` names, or the one with the classifiers that ship with Adhere."""
+def make_scorer(options: Options, tasks: Sequence[str] = TASKS) -> Scorer:
+    """The scorer that `--scorer` names, or the one with the classifiers that ship with Adhere; these are opened now.
+
+    Raises:
+        AdhereError: if a classifier that the tasks need cannot be opened, or lacks a label.
+    """
     from adhere.score.resolve import resolve
 
-    return resolve(options.scorer or "codi")
+    scorer = resolve(options.scorer or "codi")
+    if isinstance(scorer, CodiScorer):
+        scorer.ready(tasks)
+    return scorer
 
 
 async def answer(options: Options, instruction: Instruction) -> Response:
@@ -149,7 +157,7 @@ for _task, _size in {"sentiment": 72, "topic": 72, "multi": 72, "length": 80, "k
         size=_size,
         licence=LICENCE,
         files=(FILES[_task],),
-        **_common,
+        **_common | {"scorer": partial(make_scorer, tasks=(_task,))},
     )(partial(read_task, _task))
 
 

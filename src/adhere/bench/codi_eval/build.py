@@ -20,18 +20,12 @@ import msgspec
 
 from adhere.constraints.codi import CodiKeyword, interval
 from adhere.data.codi_rows import MODES
+from adhere.score.text_classifier_codi import EMOTIONS, POLARITIES, TOPICS
 
-__all__ = ["EMOTIONS", "POLARITIES", "TASKS", "TOPICS", "build", "phrasings", "spelled"]
+__all__ = ["SENTIMENTS", "TASKS", "build", "phrasings", "spelled", "toxicity_rows"]
 
 TASKS = ("sentiment", "topic", "multi", "length", "keyword", "toxicity")
-POLARITIES = ("negative sentiment", "neutral sentiment", "positive sentiment")
-EMOTIONS = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
 SENTIMENTS = (*EMOTIONS, *POLARITIES)
-TOPICS = (
-    "arts_&_culture", "business_&_entrepreneurs", "celebrity_&_pop culture", "daily life", "family", "fashion_&_style",
-    "film_&_tv_&_video", "fitness_&_health", "food_&_dining", "gaming", "learning_&_educational", "music",
-    "relationships", "science_&_technology", "social concern", "sports", "travel_&_adventure", "youth_&_student life",
-)  # fmt: skip
 LENGTH_MODES = tuple(MODES)
 IN_WORDS = 0.25  # share of numbers that are written out
 _ONES = (

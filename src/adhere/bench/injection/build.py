@@ -122,7 +122,9 @@ def _instruction(item: Item, arm: Arm, shots: int, seed: int) -> Instruction:
     context = inject(item.context, plant, arm.position, derive(seed, "place", item.id))
     if arm.defence == "scan":
         context = without_flagged(context)
-    question = item.injected_question if arm.swapped else item.question
+    question, answers = item.question, item.answers
+    if arm.swapped:
+        question, answers, injected = item.injected_question, item.injected_answers, item.answers
     system = Template.of(PACKAGE, "system").text
     if arm.defence == "tags":
         system = f"{system} {Template.of(PACKAGE, 'defence').text}"
@@ -135,7 +137,7 @@ def _instruction(item: Item, arm: Arm, shots: int, seed: int) -> Instruction:
         f"{item.id}-{arm.name}",
         (Message("system", system), *_shown(arm, shots), Message("user", last)),
         documents=documents,
-        references=item.answers,
+        references=answers,
         meta={
             "arm": arm.name,
             "position": arm.position,
