@@ -27,7 +27,7 @@ METRICS = {
     "timed_out": Metric("tests that ran into the time limit", better="lower"),
     "found": Metric("files to change that were shown to the model"),
 }
-MAX_TOKENS = 512
+MAX_TOKENS = 256
 
 
 def instruction_of(task: Task) -> Instruction:
@@ -105,12 +105,12 @@ def _found(instruction: Instruction, response: Response) -> float | None:
 
 
 async def ask(options: Options, instruction: Instruction) -> Response:
-    """Through `repo_edit`, unless a strategy was named."""
+    """Through `repo_edit` in one attempt, unless a strategy was named."""
     from adhere.answer.repo_edit import RepoEdit
     from adhere.models.model import Model
 
     answerer: Any = options.answerer
-    return await (RepoEdit(answerer) if isinstance(answerer, Model) else answerer).answer(instruction)
+    return await (RepoEdit(answerer, retries=0) if isinstance(answerer, Model) else answerer).answer(instruction)
 
 
 _COMMON: dict[str, Any] = {
@@ -119,7 +119,6 @@ _COMMON: dict[str, Any] = {
     "ask": ask,
     "paper": "res-q",
     "max_tokens": MAX_TOKENS,
-    "calls": 2.0,
 }
 
 
