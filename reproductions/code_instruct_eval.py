@@ -41,8 +41,8 @@ class Size(NamedTuple):
 
 
 SIZES = {
-    "smoke": Size(1, 1, 1, (1,), 50, 20), "small": Size(40, 20, 20, (1,), 3000), "medium": Size(150, 20, 40, (1, 3), 3000),
-    "full": Size(500, 20, 40, (1, 3, 5), 20_000),
+    "smoke": Size(1, 1, 1, (1,), 50, 20), "small": Size(40, 20, 20, (1,), 3000),
+    "medium": Size(150, 20, 40, (1, 3), 3000), "full": Size(500, 20, 40, (1, 3, 5), 20_000),
 }  # fmt: skip
 PAPER = "BM25 clearly beats random and fixed demonstrations on generation only (abstract; no figures verified)"
 FIRST = {"summary": "summary_bleu", "assertion": "assertion", "defect": "defect_by_probability",
