@@ -12,9 +12,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
 import adhere
 from adhere import engine
@@ -40,9 +42,10 @@ class Size(NamedTuple):
     tokens: int
 
 
-SIZES = {"smoke": Size(12, 1, 2, 12), "small": Size(300, 12, 40, 32), "medium": Size(300, 100, 60, 64),
+SIZES = {"smoke": Size(12, 1, 2, 12), "small": Size(300, 6, 40, 32), "medium": Size(300, 100, 60, 64),
          "full": Size(1000, 1000, 60, 500)}  # fmt: skip
 RETRIEVED = 4
+EMBEDDED = 100  # questions whose answers BERTScore compares
 CLAIMS = {
     "recall agrees with correctness better than F1": ("correct", "recall", "f1"),
     "F1 agrees with correctness better than exact match": ("correct", "f1", "exact_match"),
@@ -92,43 +95,34 @@ FAITHFUL = ("k_precision", "k_precision_pp", "k_f1", "k_recall", "k_bert_score")
 
 
 def _measured(judged: Sequence[Judged]) -> list[Row]:
-    """Each answer with all measures of it."""
-    texts = [j.text for j in judged]
-    similar = bert_scores(texts, [j.references for j in judged])
-    supported = bert_scores(texts, [[" ".join(j.passages)] for j in judged])
-    return [
-        (
-            j,
-            qa_metrics(j.text, j.references, j.passages, j.question)
-            | {"bert_score": s.f1, "k_bert_score": k.precision},
-        )
-        for j, s, k in zip(judged, similar, supported, strict=True)
-    ]
-
-
-def _truth(row: Row, truth: str) -> float:
-    return row[0].correct if truth == "correct" else row[0].faithful or 0.0
-
-
-def _spearman(rows: Sequence[Row], truth: str, name: str) -> float:
-    """Rank correlation; a measure that says the same of everything agrees with nothing."""
-    import numpy as np
-    from scipy.stats import rankdata
-
-    one, other = (rankdata(v) for v in ([r[1][name] for r in rows], [_truth(r, truth) for r in rows]))
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
-        return 0.0
-    return float(np.corrcoef(one, other)[0, 1])
+    """Each answer with all measures of it; BERTScore, which is slow, only of the first questions."""
+    some = [j for j in judged if j.cluster < EMBEDDED]
+    similar = bert_scores([j.text for j in some], [j.references for j in some])
+    supported = bert_scores([j.text for j in some], [[" ".join(j.passages)] for j in some])
+    embedded = [{"bert_score": s.f1, "k_bert_score": k.precision} for s, k in zip(similar, supported, strict=True)]
+    rows = [(j, qa_metrics(j.text, j.references, j.passages, j.question)) for j in judged]
+    return [(j, found | more) for (j, found), more in zip_longest(rows, embedded, fillvalue={})]
 
 
 def _agreement(rows: Sequence[Row], truth: str, name: str) -> dict[str, Any]:
-    return statistic(lambda some: _spearman(some, truth, name), rows, [r[0].cluster for r in rows])
+    """Spearman's correlation with the truth, over the answers that have the measure."""
+    known = [r for r in rows if name in r[1]]
+    pairs = [(getattr(j, truth), found[name]) for j, found in known]
+    return statistic(lambda some: _spearman(some)[0], pairs, [r[0].cluster for r in known])
 
 
 def _difference(rows: Sequence[Row], truth: str, one: str, other: str) -> dict[str, Any]:
-    return statistic(
-        lambda some: _spearman(some, truth, one) - _spearman(some, truth, other), rows, [r[0].cluster for r in rows]
-    )
+    """How much better one measure agrees with the truth than another."""
+    triples = [(getattr(j, truth), found[one], found[other]) for j, found in rows]
+    return statistic(lambda some: float(-np.diff(_spearman(some))[0]), triples, [r[0].cluster for r in rows])
+
+
+def _spearman(some: Sequence[tuple[float, ...]]) -> list[float]:
+    """Rank correlation of each further column with the first; one that is all the same agrees with nothing."""
+    from scipy.stats import rankdata
+
+    truth, *measures = rankdata(np.asarray(some), axis=0).T
+    return [0.0 if np.ptp(m) == 0 or np.ptp(truth) == 0 else float(np.corrcoef(truth, m)[0, 1]) for m in measures]
 
 
 def _moved(rows: Sequence[Row]) -> dict[str, Any]:
@@ -160,10 +154,9 @@ async def _judge(model: Any, size: Size) -> dict[str, Any]:
         return {n: v for n, v in (("llm_eval", right.value), ("k_llm_eval", supported.value)) if v is not None}
 
     rows = list(zip(judged, await _each(grade, judged, model.concurrency), strict=True))
-    decided = [r for r in rows if "llm_eval" in r[1]]
-    answers = [r for r in rows if r[0].faithful is not None and "k_llm_eval" in r[1]]
+    answers = [r for r in rows if r[0].faithful is not None]
     return {
-        "llm_eval": _agreement(decided, "correct", "llm_eval"),
+        "llm_eval": _agreement(rows, "correct", "llm_eval"),
         "k_llm_eval": _agreement(answers, "faithful", "k_llm_eval"),
     }
 
