@@ -2,7 +2,8 @@
 
 1. Measures against known truth: answers built by rule (`known_truth.py`), whose correctness and faithfulness are known.
    Spearman's correlation of each measure with the truth; the differences between measures with intervals by question.
-   The paper measures agreement with people, whose labels are not published: this is its design, not its data.
+   The paper measures agreement with people, whose labels are not published: this is its design, not its data. Right
+   answers hold the known answer's words by construction, which favours recall; no answer paraphrases a name or number.
 2. A model as the judge of the same answers, by its probability of Yes.
 3. Retrieval and refusing: a model's recall with the right passage, with BM25's four of our twenty passages, and with an
    irrelevant one; and, asked with the prompt that allows it, how often it says "I don't know" where it should and where
