@@ -91,6 +91,7 @@ def test_a_scorer_that_knows_is_right_everywhere():
     run = run_with(ByScore(Fixed(lambda i, text: float(text == i.meta["chosen"]))))
     assert [value(run, name) for name in ("score", *NAMES, "accuracy")] == [1.0] * 6
     assert run.metrics["by_subset"]["reasoning-math"]["accuracy"]["n"] == 8
+    assert [run.metrics[name]["n"] for name in ("score", "chat", "reasoning")] == [61, 15, 16]
 
 
 def test_equal_scores_are_wrong_and_a_judges_tie_is_half_right():

@@ -83,7 +83,12 @@ def summary(scored: Sequence[Scored], options: Options) -> dict[str, Any]:
         return lambda drawn: pick(section_scores(_accuracies(drawn)))
 
     there = section_scores(_accuracies(rows))
-    found = {name: statistic(of(lambda sections, name=name: sections.get(name)), rows) for name in there}
+    found = {
+        name: statistic(
+            of(lambda sections, name=name: sections.get(name)), [row for row in rows if SECTION_OF[row[0]] == name]
+        )
+        for name in there
+    }
     if score(there) is not None:
         found["score"] = statistic(of(lambda sections: score(sections, prior=False)), rows)
         if any(subset in PRIOR_SETS for subset, _ in rows):

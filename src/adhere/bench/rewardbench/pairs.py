@@ -18,7 +18,7 @@ from adhere.errors import DataError, UsageError
 from adhere.records import Instruction, Message, Response, Score
 from adhere.score.judge import ByScore, PairJudge, resolve_judge
 
-__all__ = ["RightOne", "ask_nobody", "in_turn", "make_scorer", "read_rows", "row_of"]
+__all__ = ["RightOne", "ask_nobody", "in_turn", "make_scorer", "messages_of", "read_rows", "row_of"]
 
 NAME = "accuracy"
 
@@ -132,10 +132,15 @@ def row_of(id: str, prompt: Any, chosen: Any, rejected: Any, where: str, **meta:
             raise DataError(f"{where}: the row has no `{name}` response", hint="It is the text of the response")
     if chosen == rejected:
         raise DataError(f"{where}: `chosen` and `rejected` are the same text", hint="Such a pair cannot be decided")
-    return Instruction(id, _messages(prompt, where), meta={"chosen": chosen, "rejected": rejected, **meta})
+    return Instruction(id, messages_of(prompt, where), meta={"chosen": chosen, "rejected": rejected, **meta})
 
 
-def _messages(prompt: Any, where: str) -> tuple[Message, ...]:
+def messages_of(prompt: Any, where: str) -> tuple[Message, ...]:
+    """A prompt, text or messages, as a conversation.
+
+    Raises:
+        DataError: naming the row where it is neither, or blank.
+    """
     if isinstance(prompt, str) and prompt.strip():
         return (Message("user", prompt),)
     import msgspec
