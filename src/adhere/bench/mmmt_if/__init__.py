@@ -22,6 +22,7 @@ from adhere.records import Instruction
 
 CHATS = DataFile("mmmt-if/chats.jsonl", "")  # the user's own: any version
 PAPER = "mmmt-if"
+MAX_TOKENS = 160  # an answer: eight turns of them fit into the 2,048 tokens that models in this process take by default
 
 
 @benchmark(
@@ -34,6 +35,7 @@ PAPER = "mmmt-if"
     ask=ask,
     summary=summary,
     groups=("turn", "orders"),
+    max_tokens=MAX_TOKENS,
     paper=PAPER,
     suite=("instructions",),
     synthetic=True,
@@ -53,6 +55,7 @@ def dispersed() -> list[Instruction]:
     ask=ask,
     summary=placement_summary,
     groups=("placement",),
+    max_tokens=MAX_TOKENS,
     paper=PAPER,
     synthetic=True,
 )
@@ -71,6 +74,7 @@ def placements() -> list[Instruction]:
     ask=ask,
     summary=summary,
     groups=("turn", "orders"),
+    max_tokens=MAX_TOKENS,
     paper=PAPER,
     synthetic=True,
 )
