@@ -16,6 +16,7 @@ from adhere.answer.repo_edit.patches import apply, cleaned, diff_of, refused
 from adhere.bench.base import Options, get
 from adhere.bench.res_q import PatchScorer, instruction_of
 from adhere.bench.res_q.checker import PatchChecker, Result, with_secret
+from adhere.bench.res_q.make_tasks import make_tasks
 from adhere.bench.res_q.tasks import Task, find, own_tasks, published_tasks
 from adhere.errors import CapabilityError, DataError
 from adhere.records import Response
@@ -262,3 +263,33 @@ def test_a_python_that_is_missing_leaves_the_row_undecided(dataset):
     (row,) = get("res-q").instructions()
     score = asyncio.run(PatchScorer().score(row, Response("")))
     assert (score.passed, score.reason) == (None, "skipped: needs python3.2")
+
+
+@needs_isolation
+def test_commits_become_tasks_if_their_tests_fail_before_and_pass_after(tmp_path):
+    def commit(message: str, **files: str) -> None:
+        for name, text in files.items():
+            (tmp_path / f"{name}.py").write_text(text)
+        for command in (["add", "."], ["-c", "user.name=t", "-c", "user.email=t@e.org", "commit", "-q", "-m", message]):
+            subprocess.run(["git", *command], cwd=tmp_path, check=True)
+
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    commit("First", toy="def f():\n    return 1\n", test_toy="from toy import f\ndef test_f(): assert f() == 1\n")
+    commit(
+        "Let f return 2\n\nIt should.\n\nSigned-off-by: T <t@e.org>",
+        toy="def f():\n    return 2\n",
+        test_toy="from toy import f\ndef test_f(): assert f() == 2\n",
+    )
+    commit("Only talk", toy="# a comment\ndef f():\n    return 2\n")
+    commit("Tests that passed before", toy="def f():\n    return 2\n", test_toy="def test_x(): pass\n")
+
+    (task,) = asyncio.run(make_tasks(tmp_path))
+    assert task.instruction == "Let f return 2\n\nIt should."
+    assert "-    return 1\n+    return 2\n" in task.solution_patch
+    assert "test_toy" not in task.solution_patch
+    assert check(task, task.solution_patch).message == "PASS"
+
+
+def test_a_folder_without_a_repository_is_refused(tmp_path):
+    with pytest.raises(DataError, match="not a git repository"):
+        asyncio.run(make_tasks(tmp_path, checker=object()))  # type: ignore[arg-type]
