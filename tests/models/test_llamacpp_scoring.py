@@ -201,4 +201,10 @@ def test_what_was_scored_before_changes_no_value(smollm2: Path) -> None:
     pairs = [*((base, o) for o in options), (base + " stop", " now"), ("Something else", " entirely"), (base, " but")]
     warm = LlamaCpp(smollm2)
     for pair in pairs:
-        assert score(warm, *pair) == score(LlamaCpp(smollm2), *pair)
+        found = score(warm, *pair)
+        assert warm._scorer is not None
+        warm._scorer._held = []  # forget the prompt, as a fresh model knows none
+        assert score(warm, *pair) == found
+    asyncio.run(warm.close())
+    with pytest.raises(ModelError, match="closed"):
+        score(warm, *pairs[0])

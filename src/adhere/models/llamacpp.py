@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from adhere.errors import ContextError, ModelError, UsageError, WeightsError
 from adhere.models.base import Capability, ModelInfo, Piece, Request, Sampling
 from adhere.models.fetch import sha256_file
+from adhere.models.gather import Gatherer, Job
 from adhere.models.gguf_tools import Gguf, read_header
 from adhere.models.llama_capi import TESTED_VERSIONS, Scorer
 from adhere.models.llama_wire import Answer, binding, check_schema, collect, payload_of, piece_of, raise_error
@@ -107,6 +108,7 @@ class LlamaCpp:
         self._engine: Any = None
         self._scorer: Scorer | None = None
         self._closed = False
+        self._scores: Gatherer[tuple[str, str]] = Gatherer(self._score, "llama.cpp scores")
         self._pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="llamacpp")
         self._running: set[threading.Event] = set()
 
@@ -256,10 +258,18 @@ class LlamaCpp:
             ModelError: if the two do not fit into the context, or the prompt is empty.
         """
         self.info.require("logprobs")
-        return await self._in_pool(self._score, prompt, continuation)
+        if self._closed:
+            raise ModelError(f"model '{self.info.name}' is closed")
+        return await self._scores.submit((prompt, continuation))
 
-    def _score(self, prompt: str, continuation: str) -> tuple[TokenLogprob, ...]:
-        return self._open_scorer().score(prompt, continuation)
+    def _score(self, jobs: list[Job[tuple[str, str]]]) -> None:
+        """Score what was asked at the same time, prompt by prompt: the scorer computes each prompt once."""
+        scorer = self._open_scorer()
+        for job in sorted(jobs, key=lambda job: job.payload[0]):
+            try:
+                job.settle(scorer.score(*job.payload))
+            except ModelError as error:
+                job.settle(error)
 
     def _open_scorer(self) -> Scorer:
         with self._lock:
@@ -304,6 +314,7 @@ class LlamaCpp:
         for cancelled in tuple(self._running):
             cancelled.set()
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+        await asyncio.to_thread(self._scores.close)
         if self._scorer is not None:
             self._scorer.close()
         self._engine = self._scorer = None
