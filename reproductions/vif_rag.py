@@ -33,7 +33,7 @@ class Size(NamedTuple):
     tokens: int
 
 
-SIZES = {"smoke": Size(2, 12), "small": Size(40, 128), "medium": Size(150, 256), "full": Size(2800, 1024)}
+SIZES = {"smoke": Size(2, 12), "small": Size(32, 128), "medium": Size(150, 256), "full": Size(2800, 1024)}
 FEW, MANY = (1, 2), (3, 4)
 PAPER = {"claim": "VIF-RAG raises the instruction score by a wide margin and keeps the RAG score",
          "figures": "not verified"}  # fmt: skip

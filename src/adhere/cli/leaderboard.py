@@ -77,7 +77,9 @@ def print_leaderboard(board: Leaderboard) -> None:
         made.add_row(label, *texts)
     print_table(made)
     if any(c.comparisons for c in board.columns):
-        click.echo("* the best by more than noise: paired against each other model, Holm's correction over the benchmarks")
+        click.echo(
+            "* the best by more than noise: paired against each other model, Holm's correction over the benchmarks"
+        )
     if any(cell is None for row in board.cells for cell in row):
         click.echo("– not run")
     for column in board.columns:
