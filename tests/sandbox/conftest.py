@@ -18,7 +18,7 @@ import pytest
 from adhere.sandbox import Limits, Outcome, isolation, run
 
 NOBODY = 65534
-QUICK = Limits(cpu=2, wall=4)
+QUICK = Limits(cpu=4, wall=12)
 Attack = Callable[..., Outcome]
 
 

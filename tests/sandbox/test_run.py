@@ -16,7 +16,7 @@ from adhere.sandbox.files import unpacked
 from adhere.sandbox.tree import excess
 from adhere.sandbox.verdict import judge
 
-QUICK = Limits(cpu=2, wall=4)
+QUICK = Limits(cpu=4, wall=12)
 needs_isolation = pytest.mark.skipif(isolation().mode is None, reason="; ".join(isolation().notes))
 
 

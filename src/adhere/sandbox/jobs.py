@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from adhere.engine.limiter import Gate
 from adhere.errors import CapabilityError
@@ -29,8 +30,8 @@ __all__ = ["run", "run_job", "run_many", "run_sync"]
 
 DEFAULT = Limits()
 PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-# The wall clock is fair only to a program that has a processor to itself.
-_gate = Gate(PROCESSORS)
+# The wall clock is fair only to a program that has a processor to itself. One gate a loop: they are not for threads.
+_gates: WeakKeyDictionary[asyncio.AbstractEventLoop, Gate] = WeakKeyDictionary()
 # Copies the input in, makes the kernel prefer this tree when memory runs out, and becomes the program.
 _START = 'echo 1000 >/proc/self/oom_score_adj 2>/dev/null; cp -R {inputs}/. . || exit 125; exec "$@"'
 # Runs the program as its child, and sends what it left as a tar archive through a descriptor that the child has not.
@@ -143,7 +144,7 @@ async def run_job(job: Job, limits: Limits = DEFAULT, *, python: str | None = No
     if not unsafe:
         found.required()
     uses = interpreter(python)
-    async with _gate:
+    async with _gates.setdefault(asyncio.get_running_loop(), Gate(PROCESSORS)):
         with placed(job, limits.disk) as inputs:
             if found.mode is None:
                 ended = await _unsafe(job, limits, uses, inputs)
@@ -193,7 +194,7 @@ async def _unsafe(job: Job, limits: Limits, python: Interpreter, inputs: Path) -
     ended = await supervise(
         lambda status, extra: command,
         env=ENVIRONMENT | {"PATH": "/usr/bin:/bin", "HOME": str(place), "TMPDIR": str(place)},
-        cwd=str(place), stdin=_bytes(job.stdin), wall=limits.wall, output=limits.output, extra=0,
+        cwd=str(place), stdin=_bytes(job.stdin), wall=limits.wall, output=limits.output, extra=None,
         look=partial(excess, memory=limits.memory, processes=limits.processes), told=False,
     )  # fmt: skip
     contents = {name: place / name for name in job.collect}

@@ -92,27 +92,35 @@ async def supervise(
             os.close(descriptor)
     watched = _Watched(process, told)
     clock = asyncio.get_running_loop().call_later(wall, watched.stop, "timeout")
-    streams = [await _reader(descriptor) for descriptor in reading]
     kept = [bytearray() for _ in range(3)]
-    work = [
-        watched.read(streams[0][0], kept[0], output),
-        watched.read(streams[1][0], kept[1], output),
-        watched.listen(streams[2][0]),
-        _drain(streams[3][0], kept[2], extra or 0),
-        watched.look(look),
-    ]
-    tasks = [asyncio.create_task(part) for part in work]
+    tasks: list[asyncio.Task[None]] = []
+    transports: list[asyncio.BaseTransport] = []
     try:
+        streams = []
+        while reading:
+            stream, transport = await _reader(reading.pop(0))
+            streams.append(stream)
+            transports.append(transport)
+        work = [
+            watched.listen(streams[2]),
+            watched.read(streams[0], kept[0], output),
+            watched.read(streams[1], kept[1], output),
+            _drain(streams[3], kept[2], extra or 0),
+            watched.look(look),
+        ]
+        tasks += [asyncio.create_task(part) for part in work]
         await _ended(process)
     finally:
         clock.cancel()
-        await watched.bury()
-        # Only without isolation can somebody have got away with the other end of a pipe.
-        await asyncio.wait(tasks[:-1], timeout=GOODBYE)
+        for descriptor in reading:
+            os.close(descriptor)
+        await watched.bury(tasks[:1])
+        if tasks:  # only without isolation can somebody have got away with the other end of a pipe
+            await asyncio.wait(tasks[:-1], timeout=GOODBYE)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for _, transport in streams:
+        for transport in transports:
             transport.close()
     code = None if watched.stopped else watched.code if told else _shell_code(process.returncode)
     stdout, stderr, rest = map(bytes, kept)
@@ -169,13 +177,20 @@ class _Watched:
             if self.process.returncode is None or not self.told:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
-    async def bury(self) -> None:
-        """Return when all of it is gone: the first process of a process namespace is the last one to go."""
+    async def bury(self, listening: Sequence[asyncio.Task[None]]) -> None:
+        """Return when all of it is gone: the first process of a process namespace is the last one to go.
+
+        Args:
+            listening: The task of `listen`, which learns which process that is.
+        """
         self.kill()
         try:
             async with asyncio.timeout(GOODBYE):
                 await _ended(self.process)
+                if listening:
+                    await asyncio.wait(listening)
                 if self.handle is not None:
+                    self.kill()
                     await _readable(self.handle)
         except TimeoutError:
             log.warning("process %s of the sandbox does not die", self.root)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 __all__ = ["excess"]
 
-PAGE = os.sysconf("SC_PAGE_SIZE")
+PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 MOST_FILES = 10_000  # files cost the kernel memory even when they are empty
 
 
