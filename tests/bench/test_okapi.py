@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import adhere
 from adhere.bench.base import Options, Scored, get
@@ -232,3 +234,24 @@ def test_an_answer_without_choices_cannot_be_graded() -> None:
 def test_round_robin_takes_one_of_each_before_the_second_of_any() -> None:
     rows = [[choice(f"{group}{n}", "Q", ["x", "y"], 0) for n in range(size)] for group, size in (("a", 1), ("b", 3))]
     assert [row.id for row in round_robin(rows)] == ["a0", "b0", "b1", "b2"]
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 9) | st.text(max_size=5) | st.sampled_from(["A", "B", "²", "1", " "]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["text", "choices", "labels"]), inner),
+    max_leaves=6,
+)
+FIELDS = sorted({*ARC, *HELLASWAG, *TRUTH, "question", "choices", "answerKey", "mc1_targets", "mc2_targets"})
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(READERS)), st.dictionaries(st.sampled_from(FIELDS), ANYTHING), st.data())
+def test_whatever_a_row_holds_it_is_a_question_or_a_data_error(task: str, changes: dict[str, Any], data: Any) -> None:
+    base = {"arc": ARC, "mmlu": ARC, "hellaswag": HELLASWAG, "truthfulqa": TRUTH}[task]
+    row = {**base, **changes} if data.draw(st.booleans()) else changes
+    try:
+        made = READERS[task](row)
+    except DataError:
+        return
+    assert made.context and len(made.options) >= 2 and 0 <= made.answer < len(made.options)
+    assert all(isinstance(option, str) for option in made.options)

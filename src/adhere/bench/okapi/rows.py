@@ -114,26 +114,30 @@ def _lettered(row: dict[str, Any]) -> tuple[str, list[str], int]:
     """Question, options and the right one's position; missing options (`option_e` of most rows) are left out."""
     question = _text(row, "instruction" if "instruction" in row else "question").strip()
     if "choices" in row:
-        choices = row["choices"]["text"] if isinstance(row["choices"], dict) else _texts(row, "choices")
+        nested = row["choices"]  # ARC's own rows keep texts and labels apart
+        choices = _texts(nested, "text") if isinstance(nested, dict) else _texts(row, "choices")
         named = list(zip(LETTERS, choices, strict=False))
     else:
         named = [(letter, row.get(f"option_{letter.lower()}")) for letter in LETTERS]
     kept = [(letter, str(option).strip()) for letter, option in named if option is not None and str(option).strip()]
+    return question, [option for _, option in kept], _position(_letter(row), [name for name, _ in kept], len(kept))
+
+
+def _letter(row: dict[str, Any]) -> str:
+    """The right answer's letter; MMLU's mirrors count from 0 instead, ARC's few numbered keys from 1."""
     answer = row.get("answer", row.get("answerKey"))
-    if isinstance(answer, int) or (isinstance(answer, str) and answer.isdigit() and "answerKey" in row):
-        # MMLU's mirrors count from 0; ARC's few numbered keys from 1.
-        letter = LETTERS[int(answer) - ("answerKey" in row)] if 0 <= int(answer) - ("answerKey" in row) < 5 else ""
-    else:
-        letter = str(answer).strip().upper()
-    letters = [letter for letter, _ in kept]
-    return question, [option for _, option in kept], _position(letter, letters, len(kept))
+    if isinstance(answer, str) and "answerKey" in row and answer in tuple("12345"):
+        return LETTERS[int(answer) - 1]
+    if isinstance(answer, int) and not isinstance(answer, bool):
+        return LETTERS[answer] if 0 <= answer < len(LETTERS) else ""
+    return str(answer).strip().upper()
 
 
 def _targets(row: dict[str, Any], name: str) -> tuple[list[str], list[int]]:
     if isinstance(row.get(f"{name}_targets"), dict):
         row = {f"{name}_targets_{key}": value for key, value in row[f"{name}_targets"].items()}
     choices, labels = _texts(row, f"{name}_targets_choices"), row.get(f"{name}_targets_labels")
-    if not isinstance(labels, list) or len(labels) != len(choices) or not set(labels) <= {0, 1}:
+    if not isinstance(labels, list) or len(labels) != len(choices) or not all(label in (0, 1) for label in labels):
         raise DataError(f"`{name}_targets_labels` must hold a 0 or 1 for each of the {len(choices)} choices")
     return choices, labels
 
