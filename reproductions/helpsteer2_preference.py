@@ -41,7 +41,7 @@ class Size(NamedTuple):
     splits: int
 
 
-SIZES = {"smoke": Size(4, 14, 2), "small": Size(30, 100, 5), "medium": Size(30, 403, 5), "full": Size(100, 403, 10)}
+SIZES = {"smoke": Size(4, 14, 2), "small": Size(30, 80, 5), "medium": Size(30, 403, 5), "full": Size(100, 403, 10)}
 GRADED = DataFile("helpsteer2-preference/graded_outputs.jsonl",
                   "194c5174b768a7de7189bc665b34aa6919ff33c9460722c3cdadac2b1e089132")  # fmt: skip
 PAPER = {"RewardBench, 70B": {"regression": 93.0, "regular": 91.5, "margin": 91.5, "scaled": 92.7,
