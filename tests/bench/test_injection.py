@@ -146,6 +146,27 @@ def test_the_drop_and_the_discrimination_rate_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
+    ("clean", "target", "planted_one", "pdr", "idr"),
+    [
+        (52.9, 47.0, 7.6, 11, 86),  # gpt-3.5-1106: token F1 recomputed from the authors' stored outputs
+        (38.7, 24.3, 23.7, 37, 51),  # claude-2
+        (50.8, 26.2, 41.3, 48, 39),  # vicuna-33b
+        (43.4, 13.5, 50.3, 69, 21),  # vicuna-13b
+        (63.6, 15.5, 59.0, 76, 21),  # llama-2-13b-chat
+        (60.1, 10.8, 56.6, 82, 16),  # llama-2-70b-chat
+        (38.1, 7.8, 44.8, 80, 15),  # zephyr-7b
+        (53.9, 7.1, 59.6, 87, 11),  # alpaca-7b
+    ],
+)
+def test_the_rates_of_the_papers_models(clean: float, target: float, planted_one: float, pdr: int, idr: int) -> None:
+    arms = (Arm("clean", "none"), Arm("end", base="clean"))
+    rows = [scored("clean", clean / 100, 0.0), scored("end", target / 100, planted_one / 100)]
+    found = make_summary(arms)(rows, Options())
+    assert found["pdr"]["value"] == pytest.approx(pdr / 100, abs=0.006)
+    assert found["idr"]["value"] == pytest.approx(idr / 100, abs=0.006)
+
+
+@pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"context": " "}, "'context' is empty"),
