@@ -48,7 +48,7 @@ class Size(NamedTuple):
 
 SIZES = {
     "smoke": Size(3, 8, 16, 1, 2),
-    "small": Size(24, 16, 72, 2, 8),
+    "small": Size(36, 16, 72, 2, 8),
     "medium": Size(100, 123, 200, 3, 100),
     "full": Size(441, 100, 1024, 10, 441),
 }
