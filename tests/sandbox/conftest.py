@@ -6,10 +6,12 @@ import asyncio
 import asyncio.unix_events
 import os
 import pickle
+import subprocess
 import sys
 import tarfile  # noqa: F401  after setuid nothing of root's home can be imported any more
 import traceback
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,15 @@ QUICK = Limits(cpu=4, wall=12)
 Attack = Callable[..., Outcome]
 
 
+@cache
 def reachable_python() -> str | None:
-    """An interpreter that an ordinary user may execute; root's own often lies in root's home."""
+    """A whole interpreter that an ordinary user may execute; root's own often lies in root's home."""
+    needed = "import ctypes, multiprocessing.shared_memory, resource, socket, threading, urllib.request"
     for candidate in (str(Path(sys.executable).resolve()), "/usr/bin/python3"):
         path = Path(candidate)
         if path.exists() and all(parent.stat().st_mode & 1 for parent in path.parents):
-            return candidate
+            if subprocess.run([candidate, "-I", "-c", needed], capture_output=True).returncode == 0:
+                return candidate
     return None
 
 
@@ -72,7 +77,7 @@ def attack(request: pytest.FixtureRequest) -> Attack:
         return lambda code, limits=QUICK, **options: Outcome(**_fields(code, limits, options))
     python = reachable_python()
     if python is None:
-        pytest.skip("no interpreter that an ordinary user can reach")
+        pytest.skip("no whole interpreter that an ordinary user can reach")
     notes = as_nobody(lambda: (isolation().mode, isolation().notes))
     if notes[0] is None:
         pytest.skip(f"an ordinary user cannot isolate code here: {'; '.join(notes[1])}")
