@@ -30,9 +30,9 @@ def reachable_python() -> str | None:
     needed = "import ctypes, multiprocessing.shared_memory, resource, socket, threading, urllib.request"
     for candidate in (str(Path(sys.executable).resolve()), "/usr/bin/python3"):
         path = Path(candidate)
-        if path.exists() and all(parent.stat().st_mode & 1 for parent in path.parents):
-            if subprocess.run([candidate, "-I", "-c", needed], capture_output=True).returncode == 0:
-                return candidate
+        open_to_all = path.exists() and all(parent.stat().st_mode & 1 for parent in path.parents)
+        if open_to_all and subprocess.run([candidate, "-I", "-c", needed], capture_output=True).returncode == 0:
+            return candidate
     return None
 
 
