@@ -29,13 +29,14 @@ TASKS = ("known_unknowns", "novel_concepts", "empirical_judgments", "strange_sto
 
 
 class Size(NamedTuple):
-    """Items a task, phrasings of each."""
+    """Items a task, phrasings of each, controls of each kind."""
 
     items: int
     phrasings: int
+    controls: int
 
 
-SIZES = {"smoke": Size(1, 2), "small": Size(20, 10), "medium": Size(99, 20), "full": Size(99, 20)}
+SIZES = {"smoke": Size(1, 2, 1), "small": Size(12, 10, 1), "medium": Size(99, 20, 2), "full": Size(99, 20, 2)}
 PAPER = {
     "BIG-bench, observed -> unobserved, mean (deviation over instructions)": {
         "Flan-T5-XXL": "64.7 (2.8) -> 62.3 (6.9)",
@@ -54,7 +55,7 @@ async def _run(size: Size, name: str) -> dict[str, Any]:
     files = [file for file in BIGBENCH if any(file.path.endswith(f"/{task}.json") for task in TASKS)]
     items = [item for file in files for item in read_bigbench(locate(file).path)[: size.items]]
     asked = rows(items, read_bank(BANK), ("unobserved",), each=size.phrasings)
-    asked += rows(items, read_bank(BANK), CONTROLS)
+    asked += rows(items, read_bank(BANK), CONTROLS, each=size.controls)
     async with adhere.load(name) as loaded:
         options = Options(loaded)
         answers = await answers_to(asked, loaded, Settings(), ask=ask, options=options)
