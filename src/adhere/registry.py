@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from adhere.errors import AdhereError, UnknownNameError, did_you_mean
@@ -98,9 +98,15 @@ def find(room: str, name: str) -> Part:
     if name not in known:
         raise UnknownNameError(
             f"unknown {NOUNS[room]} '{name}'",
-            hint=did_you_mean(name, known) or f"There are: {', '.join(sorted(known)[:12])}",
+            hint=did_you_mean(name, known) or _some(known),
         )
     return known[name]
+
+
+def _some(known: Mapping[str, Part]) -> str:
+    names = sorted(known)
+    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    return f"There are: {', '.join(names[:12])}{more}"
 
 
 def _load_plugins() -> None:

@@ -98,7 +98,8 @@ class Benchmark(NamedTuple):
         summary: Figures over all rows, by name, as `adhere.bench.figures` makes them.
         groups: Keys of `Instruction.meta`; each of their values gets its own figures, `by_<key>.<value>.<metric>`.
         judge: Whether it needs a judge.
-        needs_model: False where nothing is generated: a scorer or a judge is what is tested.
+        needs_model: False where nothing is generated: a scorer or a judge is what is tested, or `tested`.
+        tested: What is tested where nothing is generated and no scorer is named: "logged answers".
         max_tokens: The cap on an answer that its paper uses.
         calls: Model calls a prompt, for the estimate of what a run costs.
         suite: Suites that it belongs to; every benchmark is in "all".
@@ -121,6 +122,7 @@ class Benchmark(NamedTuple):
     groups: tuple[str, ...] = ()
     judge: Literal["", "optional", "required"] = ""
     needs_model: bool = True
+    tested: str = ""
     max_tokens: int | None = None
     calls: float = 1.0
     suite: tuple[str, ...] = ()

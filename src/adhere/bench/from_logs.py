@@ -85,6 +85,7 @@ def from_logs(
         summary=checklist_summary,
         judge="optional",
         needs_model=answers == "model",
+        tested="" if answers == "model" else "logged answers",
         calls=1.0 if answers == "model" else 0.0,
         paper="decrim",
     )

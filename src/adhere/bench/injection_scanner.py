@@ -118,7 +118,8 @@ def _instructions(items: Sequence[Item]) -> list[Instruction]:
 
 _common: dict[str, Any] = {
     "metrics": METRICS, "scorer": lambda options: ScannerScorer(), "ask": nothing, "summary": summary,
-    "groups": ("kind",), "paper": "prompt-injection-robustness", "needs_model": False, "calls": 0.0,
+    "groups": ("kind",), "paper": "prompt-injection-robustness", "needs_model": False,
+    "tested": "adhere.answer.injections.scan", "calls": 0.0,
 }  # fmt: skip
 
 

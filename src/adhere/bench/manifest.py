@@ -38,7 +38,7 @@ def make_manifest(
     return {
         "schema": SCHEMA,
         "benchmark": about(benchmark, len(instructions)) | {"fingerprint": fingerprint(instructions)},
-        "model": to_builtins(inner.info) if inner is not None else _no_model(model, options),
+        "model": to_builtins(inner.info) if inner is not None else _no_model(benchmark, model, options),
         "strategy": None if inner is model else _described(model),
         "sampling": msgspec.structs.asdict(inner.sampling) if inner is not None else {},
         "settings": settings._asdict() | {"dialect": dialect} | added,
@@ -58,10 +58,12 @@ def about(benchmark: Benchmark, prompts: int) -> dict[str, Any]:
     return {k: getattr(benchmark, k) for k in keys} | {"prompts": prompts} | shown
 
 
-def _no_model(model: Any, options: Options) -> dict[str, Any]:
+def _no_model(benchmark: Benchmark, model: Any, options: Options) -> dict[str, Any]:
     if model is not None:
         return {"name": _described(model), "engine": "strategy"}
-    return {"name": options.scorer or options.judge or "", "engine": "scorer"}
+    if benchmark.tested:
+        return {"name": benchmark.tested}
+    return {"name": options.scorer or options.judge or "", "engine": "scorer" if options.scorer else "judge"}
 
 
 def innermost(answerer: Any) -> Any:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from adhere.cli.output import data_dir_option, json_option, print_json, say
 from adhere.cli.strategy import prompt_option, strategy_option
@@ -44,6 +45,10 @@ class _Number(click.FloatRange):
 @click.option(
     "--against", type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A run whose answers stand on the other side of a judged pair.",
+)  # fmt: skip
+@click.option(
+    "--decompose", metavar="MODEL", default="rules", show_default=True,
+    help="What finds the constraints in logged requests (from-logs): rules, or a model.",
 )  # fmt: skip
 @click.option("--limit", type=click.IntRange(1), help="Only the first N prompts.")
 @click.option("--samples", type=click.IntRange(1), default=1, show_default=True, help="Answers per prompt.")
@@ -116,12 +121,18 @@ def _chosen(names: tuple[str, ...], options: dict[str, Any]) -> tuple[list[Bench
 
         if len(names) < 2:
             raise UsageError("from-logs needs a file", hint="adhere eval from-logs traffic.jsonl")
-        found = [from_logs(Path(name)) for name in names[1:]]
+        answers = "model" if _given("models") else "logged"
+        found = [from_logs(Path(name), answers=answers, decompose=options["decompose"]) for name in names[1:]]
     else:
         found = [_benchmark(name) for name in names]
     for benchmark in found:
         benchmark.check(_bench_options(options))
     return found, []
+
+
+def _given(option: str) -> bool:
+    """Whether the user gave an option, even with its default's value."""
+    return click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE
 
 
 def _benchmark(name: str) -> Benchmark:

@@ -47,7 +47,7 @@ def _here(b: Benchmark) -> dict[str, str]:
         missing = [f for f in b.files if not at_hand(f)]
         state = "ready" if not missing else "download" if all(f.url for f in missing) else "needs --data-dir"
     needs = {"required": "needs --judge"}.get(b.judge, "")
-    if not b.needs_model and not needs:
+    if not b.needs_model and not b.tested and not needs:
         needs = "needs --scorer"
     return {"source": source, "state": ", ".join(filter(None, (state, needs)))}
 

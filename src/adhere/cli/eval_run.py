@@ -125,7 +125,7 @@ def _run(benchmark: Benchmark, name: str, options: dict[str, Any], *, alone: boo
             settings,
             options=added,
             out=out,
-            progress=Progress(f"{benchmark.name} · {name if model is not None else added.scorer or added.judge}"),
+            progress=Progress(f"{benchmark.name} · {_who(benchmark, name, added)}"),
             max_failures=options["max_errors"],
             ray_model=make if options["on"] == "ray" else None,
         )
@@ -159,6 +159,11 @@ class _MakeModel:
         return {"max_tokens": self.max_tokens, "temperature": self.temperature, "top_p": self.top_p} | changed
 
 
+def _who(benchmark: Benchmark, model: str, added: Any) -> str:
+    """What is tested, in one word: the model, or the scorer or judge where nothing is generated."""
+    return model if benchmark.needs_model else benchmark.tested or added.scorer or added.judge or ""
+
+
 def _run_name(benchmark: Benchmark, model: str, make: _MakeModel, settings: Any, added: Any) -> str:
     """The same command gives the same directory, so that a run can be resumed; other settings give another."""
     import re
@@ -168,7 +173,7 @@ def _run_name(benchmark: Benchmark, model: str, make: _MakeModel, settings: Any,
     chosen = {k: v for k, v in settings._asdict().items() if k != "oracle" or v}
     extra = {k: str(v) for k in ("judge", "scorer", "against") if (v := getattr(added, k)) is not None}
     asked = {"settings": chosen, "sampling": make.fields(), "model": model} | ({"options": extra} if extra else {})
-    who = (model, make.strategy) if benchmark.needs_model else (added.scorer or added.judge,)
+    who = (_who(benchmark, model, added), make.strategy if benchmark.needs_model else None)
     safe = re.sub(r"[^\w.-]+", "-", f"{benchmark.name}-{'-'.join(filter(None, who))}").strip("-")
     return f"{safe[:80]}-{digest(asked)[:8]}"
 
@@ -178,18 +183,19 @@ def _print(run: Run, out: Path, report: Path | None, seconds: float, stats: dict
     model = m["model"]
     own = "metrics" in m["benchmark"]
     engine = " ".join(str(model.get(k, "")) for k in ("engine", "quantization") if model.get(k))
-    who = f"{model['name']} ({engine})" + (f" · {m['strategy']}" if m["strategy"] else "")
+    who = f"{model['name']}" + (f" ({engine})" if engine else "") + (f" · {m['strategy']}" if m["strategy"] else "")
     judged = f" · judge {m['settings']['judge']}" if m["settings"].get("judge") else ""
     print_table(
         run_table(m, f"{m['benchmark']['name']} · {who}{judged if own else ' · dialect ' + m['settings']['dialect']}")
     )
     if model.get("engine") == "fake":
         click.echo("This is a fake model for dry runs: its figures say nothing about any real model.")
-    cut = f"{100 * m['cut_share']:.0f}% cut at {m['sampling'].get('max_tokens', '?')} tokens"
+    cap = m["sampling"].get("max_tokens")
+    cut = f", {100 * m['cut_share']:.0f}% cut at {cap} tokens" if cap else ""
     what = "grades" if own else "verdicts"
     click.echo(
         f"{counts['answers']} answers to {counts['prompts']} prompts: {counts['failed']} failed, "
-        f"{counts['undecided']} {what} undecided, {cut}"
+        f"{counts['undecided']} {what} undecided{cut}"
     )
     written = stats.get("completion_tokens", 0)
     speed = f", {written / seconds:.0f} tokens/s" if written and seconds > 0 else ""
