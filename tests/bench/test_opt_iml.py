@@ -114,6 +114,7 @@ def test_a_level_is_the_mean_over_categories_of_tasks_of_rows_and_a_failed_row_s
     found = summary([*rows, row("C", "c1", "fully_held_out", 1.0)], Options())
     assert found["supervised"]["clusters"] == 3 and found["fully_held_out"]["value"] == 1.0
     assert "partially_supervised" not in found
+    assert found["average"]["value"] == pytest.approx((0.3125 + 1.0) / 2)  # of the levels that there are
 
 
 def test_the_string_tasks_are_forty_of_eight_categories_and_their_answers_follow_from_their_rules() -> None:

@@ -22,7 +22,16 @@ from adhere.models.model import Model
 from adhere.records import Instruction, Message, Response, Score, Usage
 from adhere.score.choices import Choices, Norm, likelihoods
 
-__all__ = ["ChoiceScorer", "ask_choices", "choice", "choices_of", "completion", "round_robin", "scoring_model"]
+__all__ = [
+    "ChoiceScorer",
+    "ask_choices",
+    "choice",
+    "choices_of",
+    "completion",
+    "round_robin",
+    "scoring_model",
+    "untemplated",
+]
 
 
 def choice(id: str, context: str, options: Sequence[str], answer: int, **meta: Any) -> Instruction:
@@ -96,14 +105,19 @@ async def completion(options: Options, text: str, *, max_tokens: int, stop: tupl
     answerer = options.answerer
     sampling = Sampling(max_tokens=max_tokens, stop=stop)
     if isinstance(answerer, Model) and "complete" in answerer.info.capabilities:
-        plain = Model(answerer.backend, store=answerer.store, patience=answerer.patience, chat=False)
-        plain.stats = answerer.stats
-        return await plain.generate(text, sampling)
+        return await untemplated(answerer).generate(text, sampling)
     if answerer is None:
         raise UsageError("there is no model to ask", hint="Add --model smollm2")
     changes: dict[str, Any] = {"stop": stop} if stop else {}
     with context.drawing(0, max_tokens=max_tokens, temperature=0.0, **changes):
         return await answerer.answer(Instruction("", (Message("user", text),)))
+
+
+def untemplated(model: Model) -> Model:
+    """The same model, store and counts, continuing plain text."""
+    made = Model(model.backend, sampling=model.sampling, store=model.store, patience=model.patience, chat=False)
+    made.stats = model.stats
+    return made
 
 
 def choices_of(response: Response, name: str = "options") -> Choices:

@@ -29,7 +29,7 @@ from typing import Any
 import msgspec
 
 from adhere.bench.base import Metric, Options, Scored, benchmark
-from adhere.bench.choice import completion, round_robin
+from adhere.bench.choice import completion, round_robin, untemplated
 from adhere.bench.figures import mean, statistic
 from adhere.bench.humaneval import HumanEvalScorer
 from adhere.bench.instruct_eval.sets import PUBLIC, SETS, template
@@ -107,10 +107,13 @@ async def ask(options: Options, instruction: Instruction) -> Response:
 
 async def _written(options: Options, instruction: Instruction, max_tokens: int, temperature: float) -> Response:
     """A sampled answer to the message alone: neither the tests nor the rest of the row are shown."""
-    if options.answerer is None:
+    answerer = options.answerer
+    if answerer is None:
         raise UsageError("there is no model to ask", hint="Add --model smollm2")
+    if isinstance(answerer, Model) and "chat" not in answerer.info.capabilities:
+        answerer = untemplated(answerer)  # a base model goes on where the prompt ends
     with context.drawing(0, max_tokens=max_tokens, temperature=temperature):
-        return await options.answerer.answer(Instruction(instruction.id, instruction.messages))
+        return await answerer.answer(Instruction(instruction.id, instruction.messages))
 
 
 async def _compare_replies(options: Options, instruction: Instruction) -> Response:

@@ -19,7 +19,7 @@ of the task in front. `opt-iml-synthetic` is our own collection of forty string 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,13 @@ ROWS = 20  # of a task; the paper takes 250 to 4,096
 MAX_TOKENS = 48
 FOLDERS = ("opt-iml/tasks", "quick-learners/tasks")
 METRICS = {
-    "score": Metric("mean score, each row equal"),
+    "average": Metric("mean of the levels"),
     "fully_held_out": Metric("categories never seen: mean over categories of tasks"),
     "partially_supervised": Metric("tasks never seen, categories seen"),
     "supervised": Metric("tasks seen, instances not"),
     "accuracy": Metric("tasks with a few answers: the likeliest is right"),
     "rouge_l": Metric("the other tasks: ROUGE-L F"),
+    "score": Metric("either, each row equal"),
 }
 
 
@@ -140,13 +141,26 @@ def level_average(scored: Sequence[Scored]) -> float | None:
 
 
 def summary(scored: Sequence[Scored], options: Options) -> dict[str, Any]:
-    """The figure of each level, with the bootstrap's interval over tasks."""
-    found: dict[str, Any] = {}
+    """The figure of each level and their mean, with the bootstrap's interval over tasks."""
+    found: dict[str, Any] = {"average": _over_tasks(_mean_of_levels, scored)}
     for level in LEVELS:
-        members = [s for s in scored if s.instruction.meta["level"] == level]
-        if members:
-            found[level] = statistic(level_average, members, [s.instruction.meta["task"] for s in members])
+        if members := _of_level(scored, level):
+            found[level] = _over_tasks(level_average, members)
     return found
+
+
+def _mean_of_levels(scored: Sequence[Scored]) -> float | None:
+    levels = [level_average(members) for level in LEVELS if (members := _of_level(scored, level))]
+    given = [value for value in levels if value is not None]
+    return sum(given) / len(given) if given else None
+
+
+def _of_level(scored: Sequence[Scored], level: Level) -> list[Scored]:
+    return [s for s in scored if s.instruction.meta["level"] == level]
+
+
+def _over_tasks(function: Callable[[Sequence[Scored]], float | None], rows: Sequence[Scored]) -> dict[str, Any]:
+    return statistic(function, rows, [s.instruction.meta["task"] for s in rows])
 
 
 SHARED: dict[str, Any] = {
