@@ -56,6 +56,7 @@ class Problem(msgspec.Struct):
     files=(FILE,),
     paper="instruct-eval",
     max_tokens=MAX_TOKENS,
+    suite=("code",),
 )
 def load() -> list[Instruction]:
     """The problems, in their order.
