@@ -34,7 +34,7 @@ class Size(NamedTuple):
 
 SIZES = {
     "smoke": Size(1, 2, 2, 12),
-    "small": Size(6, 8, 4, 60),
+    "small": Size(6, 5, 4, 60),
     "medium": Size(12, 8, 4, 60),
     "full": Size(12, 8, 4, 256),
 }
