@@ -189,7 +189,8 @@ def test_length_control_takes_away_a_taste_for_length():
     found = length_controlled(p, own, base)
     assert found.raw > 0.7
     assert found.low < 0.5 < found.high
-    assert "length control moves the win rate" in found.notes[0]
+    assert "no difficulties" in found.notes[0]
+    assert "length control moves the win rate" in found.notes[1]
 
 
 def test_a_row_without_a_verdict_takes_no_part_in_the_fit_but_keeps_its_place():
