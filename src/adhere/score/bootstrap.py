@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from adhere.errors import UsageError
 from adhere.score.statistics import ALPHA, Comparison, Rate, bootstrap_mean
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["bootstrap_statistic", "compare_numbers"]
 
@@ -91,18 +95,20 @@ def compare_numbers(
     test = "sign flips by prompt, Monte Carlo"
     counts = (same, downs, ups, 0)
     if found.clusters < 2:
-        return Comparison(found.value, -math.inf, math.inf, 1.0, len(a), found.clusters, *counts, "none: a single prompt")
+        return Comparison(
+            found.value, -math.inf, math.inf, 1.0, len(a), found.clusters, *counts, "none: a single prompt"
+        )
     p = _sign_flips(differences, clusters, draws, seed)
     return Comparison(found.value, found.low, found.high, p, len(a), found.clusters, *counts, test)
 
 
-def _sign_flips(differences: Sequence[float], clusters: Sequence[Hashable], draws: int, seed: int) -> float:
+def _sign_flips(differences: NDArray[np.float64], clusters: Sequence[Hashable], draws: int, seed: int) -> float:
     """The share of random sign patterns whose total is at least as far from 0 (with the one observed: Phipson 2010)."""
     import numpy as np
 
     index: dict[Hashable, int] = {}
     codes = [index.setdefault(name, len(index)) for name in clusters]
-    totals = np.bincount(codes, weights=np.asarray(differences, dtype=np.float64))
+    totals = np.bincount(codes, weights=differences)
     totals = np.sort(totals[totals != 0])
     if not len(totals):
         return 1.0
