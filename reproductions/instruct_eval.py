@@ -51,7 +51,7 @@ def run(scale: str, model: str) -> dict[str, Any]:
     figures = {part: found.metrics[part] for part in parts}
     chance = _chances(found)
     with_options = [part for part in parts if chance[part] > 0]  # elsewhere a guesser gets nothing
-    above = [part for part in with_options if figures[part]["low"] > chance[part]]
+    above = [part for part in with_options if (figures[part]["low"] or 0.0) > chance[part]]
     parsers = asyncio.run(_parsers(loaded, replies))
     study = _study()
     lines = [f"{part:<10} {_shown(figures[part])}; a guesser {chance[part]:.1%}" for part in parts]
@@ -142,4 +142,6 @@ def _interval(rate: Rate) -> str:
 
 
 def _shown(figure: dict[str, Any]) -> str:
+    if figure["low"] is None:  # too few rows for an interval
+        return f"{figure['value']:.1%}, n={figure['n']}"
     return f"{figure['value']:.1%} [{figure['low']:.1%}, {figure['high']:.1%}], n={figure['n']}"
