@@ -53,8 +53,8 @@ ONE_SIDED = 0.05  # of the answers on the other side of the baseline's length, b
 DECIDES = 15.0  # weight of the length beyond which a tenth of its spread turns a comparison; published ones are below 3
 RIDGE = 1.0  # on difficulties: an instruction that every model loses has a finite one
 NO_DIFFICULTY = (
-    "no difficulties of the instructions are known: on AlpacaEval's leaderboard the formula without them is further from "
-    "the published rates than the raw win rate is (6.6 and 4.9 points)"
+    "no difficulties of the instructions are known: on AlpacaEval's leaderboard the formula without them is further "
+    "from the published rates than the raw win rate is (6.6 and 4.9 points)"
 )
 BLOCK = 100_000  # numbers worked on at once, to stay within the processor's cache
 
