@@ -118,10 +118,10 @@ def methods() -> str:
     from adhere.methods import methods as all_methods
 
     found = all_methods()
-    working = sum(m.state == "working" for m in found if not m.extra)
+    count = {state: sum(m.state == state for m in found if not m.extra) for state in ("working", "in part")}
     parts = [
         "# Methods\n",
-        f"{sum(not m.extra for m in found)} papers, {working} working; `adhere methods list` prints the same.\n",
+        f"{sum(not m.extra for m in found)} papers, {count['working']} working, {count['in part']} in part; `adhere methods list` prints the same.\n",
         "| method | paper | roles | state | result |",
         "| --- | --- | --- | --- | --- |",
     ]

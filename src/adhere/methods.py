@@ -2,7 +2,7 @@
 
 Nothing here is written by hand twice: titles and roles come from `methods.toml`, parts from the registry
 (`@register(..., paper=slug)`), results from `reproductions/results/*.json`. A method is `working` once its reproduction
-has a result; parts alone leave it `planned`.
+has a result, `in part` where `methods.toml` names what is to come; parts alone leave it `planned`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Method(NamedTuple):
         extra: One of the two that others build on, beside the 62.
         parts: Registered parts as (room, names).
         result: The newest reproduction's result, or None.
+        to_come: What of it is not built yet; "" where that is nothing, or everything.
     """
 
     slug: str
@@ -45,11 +46,14 @@ class Method(NamedTuple):
     extra: bool
     parts: dict[str, tuple[str, ...]]
     result: dict[str, Any] | None
+    to_come: str = ""
 
     @property
     def state(self) -> str:
-        """`working` with a reproduced result, else `planned`."""
-        return "working" if self.result else "planned"
+        """`working` with a reproduced result, `in part` where more is to come, else `planned`."""
+        if not self.result:
+            return "planned"
+        return "in part" if self.to_come else "working"
 
 
 @cache
@@ -60,7 +64,7 @@ def methods() -> tuple[Method, ...]:
     return tuple(
         Method(
             e["slug"], e["name"], e["title"], tuple(e["roles"]), e["about"], e.get("arxiv", ""), e.get("extra", False),
-            parts.get(e["slug"], {}), _result(e["slug"]),
+            parts.get(e["slug"], {}), _result(e["slug"]), e.get("to_come", ""),
         )
         for e in entries
     )  # fmt: skip

@@ -23,9 +23,9 @@ def list_(as_json: bool) -> None:
     if as_json:
         print_json([_document(m) for m in found])
         return
-    working = sum(m.state == "working" for m in found if not m.extra)
+    count = {state: sum(m.state == state for m in found if not m.extra) for state in ("working", "in part")}
     made = table("slug", "name", "roles", "state", "parts", "result", right=("parts",),
-                 title=f"{sum(not m.extra for m in found)} papers, {working} working")  # fmt: skip
+                 title=f"{sum(not m.extra for m in found)} papers, {count['working']} working, {count['in part']} in part")  # fmt: skip
     for m in found:
         parts = sum(map(len, m.parts.values()))
         made.add_row(
@@ -47,6 +47,8 @@ def show(slug: str, as_json: bool) -> None:
     if m.arxiv:
         click.echo(f"  paper   arXiv {m.arxiv}")
     click.echo(f"  roles   {', '.join(m.roles)}\n  does    {m.about}\n  state   {m.state}")
+    if m.to_come:
+        click.echo(f"  to come {m.to_come}")
     for room, names in m.parts.items():
         more = f" … ({len(names)} in all)" if len(names) > 6 else ""
         click.echo(f"  {room:<7} {', '.join(names[:6])}{more}")
