@@ -115,13 +115,13 @@ def constraints() -> str:
 
 def methods() -> str:
     """The 62 papers and their state."""
+    from adhere.cli.methods import summary
     from adhere.methods import methods as all_methods
 
     found = all_methods()
-    count = {state: sum(m.state == state for m in found if not m.extra) for state in ("working", "in part")}
     parts = [
         "# Methods\n",
-        f"{sum(not m.extra for m in found)} papers, {count['working']} working, {count['in part']} in part; `adhere methods list` prints the same.\n",
+        f"{summary(found)}; `adhere methods list` prints the same.\n",
         "| method | paper | roles | state | result |",
         "| --- | --- | --- | --- | --- |",
     ]

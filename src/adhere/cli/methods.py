@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from adhere.cli.output import json_option, print_json, print_table, table
 from adhere.methods import Method, get, methods
+
+
+def summary(found: Sequence[Method]) -> str:
+    """How many of the papers are in which state."""
+    states = Counter(m.state for m in found if not m.extra)
+    return f"{states.total()} papers, {states['working']} working, {states['in part']} in part"
 
 
 @click.group("methods")
@@ -23,9 +31,8 @@ def list_(as_json: bool) -> None:
     if as_json:
         print_json([_document(m) for m in found])
         return
-    count = {state: sum(m.state == state for m in found if not m.extra) for state in ("working", "in part")}
     made = table("slug", "name", "roles", "state", "parts", "result", right=("parts",),
-                 title=f"{sum(not m.extra for m in found)} papers, {count['working']} working, {count['in part']} in part")  # fmt: skip
+                 title=summary(found))  # fmt: skip
     for m in found:
         parts = sum(map(len, m.parts.values()))
         made.add_row(
