@@ -40,7 +40,7 @@ class Size(NamedTuple):
 
 SIZES = {
     "smoke": Size(5, 2, 1, (2, 2), 2, 24),
-    "small": Size(50, 40, 8, (10, 8), 15, 100),
+    "small": Size(40, 24, 5, (6, 8), 9, 90),
     "medium": Size(80, 40, 20, (40, 8), 72, 120),
     "full": Size(1000, 1000, 20, (200, 8), 1000, 300),
 }
