@@ -157,6 +157,11 @@ def test_shares_of_flags_and_of_fractions_both_keep_undecided_rows() -> None:
     assert mean([2, 4, None])["value"] == 3
 
 
+def test_a_single_cluster_gives_no_interval() -> None:
+    assert share([0.5, 0.7], clusters=["a", "a"])["low"] is None
+    assert mean([3, 4], clusters=["a", "a"]) | {"value": 3.5, "low": None} == mean([3, 4], clusters=["a", "a"])
+
+
 def test_the_interval_of_any_statistic_is_by_cluster() -> None:
     rows = [float(n % 10) for n in range(200)]
 

@@ -28,12 +28,12 @@ def share(values: Sequence[float | None], clusters: Iterable[Hashable] | None = 
     if all(v in (0, 1, None) for v in values):
         return plain(rate(values, clusters))
     found = bootstrap_mean([0.0 if v is None else v for v in values], clusters)
-    return plain(found._replace(undecided=undecided))
+    return plain(_honest(found)._replace(undecided=undecided))
 
 
 def mean(values: Sequence[float | None], clusters: Iterable[Hashable] | None = None) -> dict[str, Any]:
     """The mean of any numbers; None is left out, and counted as undecided."""
-    return plain(bootstrap_mean([math.nan if v is None else v for v in values], clusters))
+    return plain(_honest(bootstrap_mean([math.nan if v is None else v for v in values], clusters)))
 
 
 def statistic(
@@ -47,6 +47,11 @@ def statistic(
         clusters: The prompt, pair or task of each row; None: each row stands for itself.
     """
     return plain(bootstrap_statistic(function, rows, clusters))
+
+
+def _honest(found: Rate) -> Rate:
+    """Of one cluster nothing is known of how clusters differ: no interval, where the bootstrap's has no width."""
+    return found if found.clusters > 1 else found._replace(low=math.nan, high=math.nan)
 
 
 def plain(found: Rate) -> dict[str, Any]:
