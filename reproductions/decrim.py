@@ -26,8 +26,8 @@ from adhere import engine
 from adhere.answer.decompose import decomposer
 from adhere.answer.decrim import DeCRIM
 from adhere.bench.base import get
-from adhere.bench.ifeval import IFEVAL
 from adhere.bench.grading import build_checkers
+from adhere.bench.ifeval import IFEVAL
 from adhere.constraints import verify
 from adhere.data.sets import locate
 from adhere.models.model import Model
