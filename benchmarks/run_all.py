@@ -33,6 +33,7 @@ def main() -> int:
     if data:
         jobs += [["constraints.py", *data], ["plain_words.py", *data]]
     jobs += [["proxy.py", *(["--requests", "200"] if options.quick else [])]]
+    jobs += [["sandbox.py"], ["choice_agreement.py", "--limit", "8" if options.quick else "40"]]
     jobs += [["load.py", *(["--seconds", "10"] if options.quick else [])]]
     jobs += [["generation.py", *(["--prompts", "32", "--rounds", "1"] if options.quick else [])]]
     if data:

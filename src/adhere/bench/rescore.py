@@ -67,8 +67,13 @@ def score_file(path: Path, against: str | None = None, dialect: Dialect | None =
     return Run(manifest, rows, verdicts), found
 
 
-def regrade(directory: Path, dialect: Dialect | None = None) -> Run:
+def regrade(directory: Path, dialect: Dialect | None = None, *, unsafe_sandbox: bool = False) -> Run:
     """A run's answers graded anew, in the same dialect or another, or by its benchmark's own scorer.
+
+    Args:
+        directory: Of the run.
+        dialect: None: the run's own.
+        unsafe_sandbox: Run generated code although it cannot be isolated here.
 
     Raises:
         UsageError, DataError: as `run_dir.load`, or if the benchmark's prompts are no longer those of the run.
@@ -85,7 +90,7 @@ def regrade(directory: Path, dialect: Dialect | None = None) -> Run:
         rows, verdicts = grade(answers, checkers)
         found = metrics(rows, verdicts)
     else:
-        options = _options(settings)
+        options = _options(settings)._replace(unsafe_sandbox=unsafe_sandbox)
         scorer = benchmark.scorer(options) if benchmark.scorer else None
         rows, verdicts, found = call(graded(benchmark, answers, scorer, {}, options))
     rows = [msgspec.structs.replace(new, trace=row.trace) for new, row in zip(rows, old.rows, strict=True)]

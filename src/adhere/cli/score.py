@@ -28,10 +28,17 @@ if TYPE_CHECKING:
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write each row back with its verdicts (JSONL)."
 )
 @click.option("--run", "run_dir", type=click.Path(file_okay=False, path_type=Path), help="Also write a run directory.")
+@click.option("--unsafe-sandbox", is_flag=True, help="Run generated code even where it cannot be isolated.")
 @data_dir_option
 @json_option
 def command(
-    file: Path, against: str | None, dialect: Any, out: Path | None, run_dir: Path | None, as_json: bool
+    file: Path,
+    against: str | None,
+    dialect: Any,
+    out: Path | None,
+    run_dir: Path | None,
+    unsafe_sandbox: bool,
+    as_json: bool,
 ) -> None:
     """Grade the answers in FILE: JSONL rows (- reads stdin), a log of lm-eval or inspect, or a run directory.
 
@@ -45,7 +52,7 @@ def command(
     if str(file) == "-":
         file = Path("/dev/stdin")
     if file.is_dir():
-        run, found = regrade(file, dialect), None
+        run, found = regrade(file, dialect, unsafe_sandbox=unsafe_sandbox), None
     else:
         run, found = score_file(file, against, dialect)
     if out is not None:
