@@ -6,6 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says nothing on a shared machine.
+settings.register_profile("adhere", deadline=None)
+settings.load_profile("adhere")
+
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
