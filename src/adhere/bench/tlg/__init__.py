@@ -38,9 +38,9 @@ __all__ = ["Lengths", "ask", "make_row", "read_questions", "repeated", "summary"
 QUESTIONS = Path(__file__).with_name("questions.txt")
 FILE = DataFile("tlg/questions.jsonl", "")  # the user's own: any version
 ASK = Template.of("adhere.answer", "length_ask")
-# The paper's 2,048 and a prompt do not fit into the 2,048 tokens that models in this process take by default; so many
-# tokens are some 1,100 words, beyond which every target is either hit or missed for good.
-MAX_TOKENS = 1152  # room for more than 800 words of English; what runs on is cut, and counted as cut
+# The paper's 2,048 and a prompt do not fit into the 2,048 tokens that models in this process take by default. These are
+# some 850 words of English, beyond which every target is either hit or missed for good.
+MAX_TOKENS = 1152
 BEYOND = 1000  # words to aim at where more than 800 are asked for
 RUN = 4  # words that make a repetition
 
