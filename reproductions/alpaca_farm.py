@@ -27,11 +27,11 @@ from adhere.data.sets import DataFile, locate
 from adhere.engine.seeds import derive
 from adhere.engine.sync import call
 from adhere.records import Instruction
-from adhere.score.annotators import SimulatedAnnotators
-from adhere.score.annotators_quality import agreement, bias, fit_noise, published, tastes, variance
-from adhere.score.judge import Preference
-from adhere.score.length_control_glm import Gamed, fit_difficulty, length_controlled
-from adhere.score.length_control_glm_fit import sigmoid
+from adhere.score.judges.base import Preference
+from adhere.score.preferences.annotators import SimulatedAnnotators
+from adhere.score.preferences.length_control import Gamed, fit_difficulty, length_controlled
+from adhere.score.preferences.length_control_fit import sigmoid
+from adhere.score.preferences.quality import agreement, bias, fit_noise, published, tastes, variance
 from adhere.score.statistics import bootstrap_mean
 
 
@@ -136,7 +136,7 @@ class _Known(SimulatedAnnotators):
         self.p_flip, self.taste, self.seed, self.graded, self.models = p_flip, taste, 0, False, [None]  # type: ignore[list-item]
 
     async def _ask(self, position: int, question: str, given: tuple[str, ...], first: Any) -> Any:
-        from adhere.score.judge import Order
+        from adhere.score.judges.base import Order
 
         second_wins = 0.0 if self.taste else float(given[1].startswith("good"))
         return Order(first, second_wins if first == "a" else 1 - second_wins)

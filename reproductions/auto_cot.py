@@ -26,8 +26,8 @@ from adhere.engine.sync import call
 from adhere.errors import DataError
 from adhere.models.model import Model
 from adhere.records import Example, Instruction, Response
-from adhere.score.extract import Kind, after_trigger, extract_answer, normalise
 from adhere.score.statistics import bootstrap_mean, compare, rate
+from adhere.score.texts.extract import Kind, after_trigger, extract_answer, normalise
 
 # scale: (scripted thinkers, pool of (b), questions a task, demonstrations, cap of an answer)
 SIZES = {"smoke": (2, 3, 1, 2, 24), "small": (20, 12, 12, 3, 80), "medium": (50, 40, 100, 4, 128),

@@ -29,11 +29,11 @@ from adhere.models.model import Model
 from adhere.records import Instruction, Message, Response, Score
 from adhere.score.budget import Candidates, at_budget, lines
 from adhere.score.consensus import Consensus
-from adhere.score.overlap import exact_match, rouge_l
-from adhere.score.small_scorer import SmallScorer
-from adhere.score.small_scorer_candidates import candidates, prompt_text
-from adhere.score.small_scorer_data import TaskRow, labelled
+from adhere.score.small.candidates import candidates, prompt_text
+from adhere.score.small.data import TaskRow, labelled
+from adhere.score.small.scorer import SmallScorer
 from adhere.score.statistics import bootstrap_mean, compare, rate
+from adhere.score.texts.overlap import exact_match, rouge_l
 
 
 # inputs a task to learn from and to test on, candidates an input, rows of training, questions to learn from and to test

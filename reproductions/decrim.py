@@ -32,8 +32,8 @@ from adhere.constraints import verify
 from adhere.data.sets import locate
 from adhere.models.model import Model
 from adhere.records import Instruction, Response, encode
+from adhere.score.judges.weak_critic import Trained, label, train_weak_critic
 from adhere.score.statistics import Rate, bootstrap_mean, compare, rate
-from adhere.score.weak_critic import Trained, label, train_weak_critic
 
 
 class Size(NamedTuple):

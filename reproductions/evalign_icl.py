@@ -27,8 +27,8 @@ from adhere.engine.sync import call
 from adhere.models.model import Model
 from adhere.records import Example, Response
 from adhere.roles import Answerer
-from adhere.score.grounding import CHANCE, abstains, abstention_f1, chair, cider, itm_accuracy, vqa_accuracy
 from adhere.score.statistics import bootstrap_mean, compare
+from adhere.score.texts.grounding import CHANCE, abstains, abstention_f1, chair, cider, itm_accuracy, vqa_accuracy
 
 # scale: (shots, tests of each axis and seed, pool, shots of the classifier)
 SIZES = {"smoke": ((0, 2), (2, 2, 2, 2), 6, 4), "small": ((0, 2, 4), (8, 12, 4, 6), 12, 8),

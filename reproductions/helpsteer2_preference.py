@@ -28,8 +28,8 @@ from adhere.data.sets import DataFile, locate
 from adhere.models import weights
 from adhere.models.minilm import MiniLM
 from adhere.records import Message
-from adhere.score.reward_head import features_of
-from adhere.score.reward_losses import Loss, extrapolate, fit_pairs, fit_ratings
+from adhere.score.rewards.head import features_of
+from adhere.score.rewards.losses import Loss, extrapolate, fit_pairs, fit_ratings
 from adhere.score.statistics import bootstrap_mean
 
 

@@ -29,9 +29,9 @@ from adhere.bench.instruct_qa.asking import ask, clean
 from adhere.bench.instruct_qa.known_truth import Judged, known_truth
 from adhere.bench.instruct_qa.scoring import qa_metrics
 from adhere.records import Document, Instruction, Message, Response
-from adhere.score.bert_score import bert_scores
-from adhere.score.faithfulness import declines
-from adhere.score.faithfulness_judge import LLMEval
+from adhere.score.judges.faithfulness import LLMEval
+from adhere.score.texts.bert_score import bert_scores
+from adhere.score.texts.faithfulness import declines
 
 
 class Size(NamedTuple):

@@ -21,13 +21,13 @@ from adhere.bench.figures import plain
 from adhere.bench.llmbar import LLMBAR
 from adhere.data.sets import locate
 from adhere.models.model import Model
-from adhere.score.agreement import agreement, credit
-from adhere.score.judge import PairJudge
-from adhere.score.judge_gold import Pair, read_pairs
-from adhere.score.judge_meta import Meta, fair_order, judge_pairs
-from adhere.score.judge_pairwise import PairwiseJudge
-from adhere.score.revis import DirectReference, GivenReference, RevisEval
-from adhere.score.revis_metrics import METRICS
+from adhere.score.judges.agreement import agreement, credit
+from adhere.score.judges.base import PairJudge
+from adhere.score.judges.gold import Pair, read_pairs
+from adhere.score.judges.meta import Meta, fair_order, judge_pairs
+from adhere.score.judges.pairwise import PairwiseJudge
+from adhere.score.judges.revis import DirectReference, GivenReference, RevisEval
+from adhere.score.judges.revis_metrics import METRICS
 from adhere.score.statistics import Comparison, compare, rate
 
 

@@ -34,8 +34,8 @@ from adhere.models.model import Model
 from adhere.models.torch_backend import Torch
 from adhere.records import Constraint, Example, Instruction, Response, digest
 from adhere.roles import Answerer
-from adhere.score.length_metrics import elm, hits_by_level, hits_by_target, rmse
 from adhere.score.statistics import compare, rate
+from adhere.score.texts.lengths import elm, hits_by_level, hits_by_target, rmse
 from adhere.train.lora import Settings, load
 from adhere.train.ruler import RULER9, bucket_of, fit
 

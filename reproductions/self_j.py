@@ -23,10 +23,10 @@ import numpy as np
 import adhere
 from adhere.records import Instruction, Message, Response
 from adhere.roles import Scorer
-from adhere.score.digit_judge import DigitJudge
-from adhere.score.extract import extract_answer
+from adhere.score.judges.digit import DigitJudge
+from adhere.score.judges.self_j import SelfJ
 from adhere.score.selective_metrics import risk_coverage, threshold_for_precision
-from adhere.score.self_j import SelfJ
+from adhere.score.texts.extract import extract_answer
 from adhere.train.lora import Settings, load
 from adhere.train.self_j import build, train
 

@@ -23,7 +23,7 @@ from adhere.constraints import build_all, verify
 from adhere.errors import DataError
 from adhere.records import Instruction, Message, Response
 from adhere.score.bootstrap import compare_numbers
-from adhere.score.overlap import token_recall
+from adhere.score.texts.overlap import token_recall
 
 
 class Size(NamedTuple):

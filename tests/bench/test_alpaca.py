@@ -20,7 +20,7 @@ from adhere.errors import DataError, ModelError, UsageError
 from adhere.models.fakes import Echo
 from adhere.models.model import Model
 from adhere.records import Instruction, Response
-from adhere.score.judge import Order, Preference, preference
+from adhere.score.judges.base import Order, Preference, preference
 
 
 class Says:
@@ -201,7 +201,7 @@ def test_a_repeated_instruction_is_refused(tmp_path):
 
 
 def test_simulated_annotators_judge_it_too():
-    from adhere.score.annotators import SimulatedAnnotators
+    from adhere.score.preferences.annotators import SimulatedAnnotators
 
     noise = SimulatedAnnotators(Model(Echo()), p_flip=0.5)  # every label a coin: no model is asked
     run = run_with(Says(), noise)

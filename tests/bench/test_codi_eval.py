@@ -17,7 +17,7 @@ from adhere.errors import DataError, UnknownNameError, UsageError
 from adhere.models.fakes import Scripted
 from adhere.models.model import Model
 from adhere.records import Failure, Response, Score
-from adhere.score.text_classifier_codi import TOPICS, CodiScorer
+from adhere.score.classifiers.codi import TOPICS, CodiScorer
 
 
 def graded(task: str, row: dict, text: str) -> Score:

@@ -19,8 +19,8 @@ from adhere.bench.instruct_qa.rows import Question, read_questions
 from adhere.bench.instruct_qa.scoring import QAScorer, qa_metrics, summary
 from adhere.errors import ContextError, DataError
 from adhere.records import Document, Instruction, Message, Response
-from adhere.score.faithfulness import shown_passages
-from adhere.score.overlap import strict_recall
+from adhere.score.texts.faithfulness import shown_passages
+from adhere.score.texts.overlap import strict_recall
 
 HOTPOT = {
     "_id": "h1", "question": "Which came first?", "answer": "Harl", "type": "comparison",

@@ -6,8 +6,8 @@ from collections import Counter
 
 from adhere.bench.instruct_qa.known_truth import PASSAGES, known_truth
 from adhere.bench.instruct_qa.scoring import qa_metrics
-from adhere.score.faithfulness import declines
-from adhere.score.overlap import qa_words
+from adhere.score.texts.faithfulness import declines
+from adhere.score.texts.overlap import qa_words
 
 ROWS = known_truth(60)
 

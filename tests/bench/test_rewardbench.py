@@ -15,7 +15,7 @@ from adhere.bench.rewardbench.sections import OWN, SECTIONS, score, section_scor
 from adhere.bench.run import Settings, evaluate
 from adhere.errors import DataError, UsageError
 from adhere.records import Score
-from adhere.score.judge import ByScore, Preference
+from adhere.score.judges.base import ByScore, Preference
 
 # HelpSteer2-Preference (arXiv 2410.01257), its table of recipes: overall, chat, chat hard, safety, reasoning.
 PUBLISHED = {
@@ -189,8 +189,8 @@ def test_one_scorer_has_to_be_named():
 def test_a_saved_head_is_tested_by_its_folder(tmp_path: Path):
     pytest.importorskip("tokenizers")
     from adhere.records import Message
-    from adhere.score.reward_data import Pair
-    from adhere.score.reward_head import RewardHead
+    from adhere.score.rewards.data import Pair
+    from adhere.score.rewards.head import RewardHead
 
     pairs = [
         Pair((Message("user", f"Question {n}?"),), f"An answer to question {n}.", "I cannot say.", 1) for n in range(4)

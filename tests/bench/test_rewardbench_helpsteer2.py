@@ -10,7 +10,7 @@ from adhere.bench.base import Options, get
 from adhere.bench.rewardbench.pairs import RightOne
 from adhere.bench.run import Settings, evaluate
 from adhere.records import Score
-from adhere.score.judge import ByScore
+from adhere.score.judges.base import ByScore
 
 
 class Length:

@@ -21,7 +21,7 @@ from adhere.models.base import Request
 from adhere.models.fakes import Fake
 from adhere.models.model import Model
 from adhere.records import Instruction, Response
-from adhere.score.judge_verdict import VerdictReader
+from adhere.score.judges.verdict import VerdictReader
 
 LABELLED = Path(__file__).parent / "data" / "role_mrc_labelled.jsonl"
 TASK = "role_related_mrc_answer_no_narration"

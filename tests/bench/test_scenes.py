@@ -8,7 +8,7 @@ import pytest
 
 from adhere.bench.scenes import COLOURS, TASKS, VOCABULARY, Scene, check_disjoint, sample, split
 from adhere.errors import UsageError
-from adhere.score.grounding import ABSTAIN, mentions
+from adhere.score.texts.grounding import ABSTAIN, mentions
 
 EACH = [random.Random(seed) for seed in range(200)]
 

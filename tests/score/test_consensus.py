@@ -9,8 +9,8 @@ import pytest
 from adhere.errors import UsageError
 from adhere.records import Instruction, Response
 from adhere.score.consensus import Consensus, Majority
-from adhere.score.overlap import rouge_l
 from adhere.score.resolve import resolve
+from adhere.score.texts.overlap import rouge_l
 
 ASKED = Instruction.of("?")
 

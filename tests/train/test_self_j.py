@@ -17,8 +17,8 @@ from adhere.errors import DataError
 from adhere.models.base import ModelInfo, Request
 from adhere.models.model import Model
 from adhere.records import Instruction, Message, Response, TokenLogprob
+from adhere.score.judges.self_j import SelfJ
 from adhere.score.resolve import resolve
-from adhere.score.self_j import SelfJ
 from adhere.train.lora import Settings
 from adhere.train.self_j import Distillation, JudgeRow, Pair, build, calibrate, pairs, target, train
 

@@ -34,7 +34,7 @@ from adhere.errors import DataError, ModelError, UsageError, did_you_mean, missi
 from adhere.records import Example, Instruction, Response
 from adhere.registry import register
 from adhere.roles import Answerer
-from adhere.score.extract import KINDS, Kind, after_trigger, extract_answer
+from adhere.score.texts.extract import KINDS, Kind, after_trigger, extract_answer
 
 __all__ = ["AutoCoT", "Clusters", "Select", "clusters", "demonstrations", "from_chains", "stream"]
 

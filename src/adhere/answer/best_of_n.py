@@ -26,7 +26,7 @@ from adhere.errors import ModelError, UsageError
 from adhere.records import Instruction, Response, Score
 from adhere.registry import register
 from adhere.roles import Answerer, Scorer
-from adhere.score.critics import criticise
+from adhere.score.judges.critics import criticise
 from adhere.score.resolve import resolve
 
 __all__ = ["BestOfN", "perfect", "pick", "score_all"]

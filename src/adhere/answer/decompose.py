@@ -24,7 +24,7 @@ from adhere.constraints.scorer import checker
 from adhere.models.prompts import Template
 from adhere.records import Constraint, Instruction, encode
 from adhere.roles import Answerer
-from adhere.score.critics import wording
+from adhere.score.judges.critics import wording
 
 __all__ = ["Clash", "Decompose", "Decomposition", "contradictions", "decomposer", "read_list"]
 

@@ -21,7 +21,7 @@ from adhere.errors import DataError, UsageError
 from adhere.models.prompts import Template
 from adhere.records import Message, Record
 from adhere.roles import Answerer
-from adhere.score.extract import Kind, extract_answer, normalise
+from adhere.score.texts.extract import Kind, extract_answer, normalise
 
 __all__ = ["Chain", "Demo", "DemoSet", "Rules", "read_log", "zero_shot_chain"]
 

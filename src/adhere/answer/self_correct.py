@@ -24,8 +24,8 @@ from adhere.models.prompts import Template
 from adhere.records import Example, Instruction, Message, Response
 from adhere.registry import register
 from adhere.roles import Answerer
-from adhere.score.extract import extract_answer
-from adhere.score.grounding import ABSTAIN
+from adhere.score.texts.extract import extract_answer
+from adhere.score.texts.grounding import ABSTAIN
 
 __all__ = ["ABSTAIN", "SelfCorrect", "answerable"]
 

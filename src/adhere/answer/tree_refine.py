@@ -39,7 +39,7 @@ from adhere.models.prompts import Template
 from adhere.records import Instruction, Message, Response, Score
 from adhere.registry import register
 from adhere.roles import Answerer, Scorer
-from adhere.score.critics import criticise
+from adhere.score.judges.critics import criticise
 from adhere.score.resolve import resolve
 
 __all__ = ["Node", "TreeRefine"]

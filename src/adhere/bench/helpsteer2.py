@@ -16,7 +16,7 @@ from adhere.bench.base import Metric, benchmark
 from adhere.bench.rewardbench.pairs import ask_nobody, in_turn, make_scorer
 from adhere.data.sets import DataFile, locate
 from adhere.records import Instruction, digest
-from adhere.score.reward_data import Pair, read_pairs
+from adhere.score.rewards.data import Pair, read_pairs
 
 __all__ = ["FILE", "METRICS"]
 

@@ -21,7 +21,7 @@ import msgspec
 from adhere.engine.seeds import derive
 from adhere.errors import UsageError
 from adhere.records import Example, Instruction
-from adhere.score.grounding import ABSTAIN
+from adhere.score.texts.grounding import ABSTAIN
 
 __all__ = ["TASKS", "VOCABULARY", "Scene", "Task", "check_disjoint", "sample", "split"]
 

@@ -14,9 +14,9 @@ from adhere.cli.output import json_option, print_json, print_table, say, table
 if TYPE_CHECKING:
     from adhere.models.model import Model
     from adhere.records import Instruction, Response
-    from adhere.score.agreement import Judged
-    from adhere.score.judge_gold import Pair
-    from adhere.score.judge_meta import Meta
+    from adhere.score.judges.agreement import Judged
+    from adhere.score.judges.gold import Pair
+    from adhere.score.judges.meta import Meta
 
 # What each figure says, how it is shown, and where it would stand for a judge without bias.
 FIGURES = {
@@ -71,9 +71,9 @@ def meta(
     """
     from adhere.engine import Progress
     from adhere.engine.sync import call
-    from adhere.score.judge import resolve_judge
-    from adhere.score.judge_gold import read_pairs
-    from adhere.score.judge_meta import fair_order, judge_pairs
+    from adhere.score.judges.base import resolve_judge
+    from adhere.score.judges.gold import read_pairs
+    from adhere.score.judges.meta import fair_order, judge_pairs
 
     pairs = fair_order((pair.subset, pair) for pair in read_pairs(gold))[:limit]
     judge = resolve_judge(spec, _Later(model, max_tokens))
@@ -106,7 +106,7 @@ def ratings(gold: Path, spec: str, model: str, limit: int | None, max_tokens: in
     from adhere.data.files import shown
     from adhere.engine import Progress
     from adhere.engine.sync import call
-    from adhere.score.judge_ratings import correlations, rate_all, read_ratings, resolve_rater
+    from adhere.score.judges.ratings import correlations, rate_all, read_ratings, resolve_rater
 
     rows = list(read_ratings(gold))[:limit]
     rater = resolve_rater(spec, _Later(model, max_tokens))
@@ -144,7 +144,7 @@ class _Later:
 def _document(found: Meta, gold: Path, spec: str, seconds: float) -> dict[str, Any]:
     from adhere.bench.figures import plain
     from adhere.data.files import shown
-    from adhere.score.agreement import agreement
+    from adhere.score.judges.agreement import agreement
 
     groups: dict[str, list[Judged]] = {}
     for row in found.rows:

@@ -131,7 +131,7 @@ async def _instinct(task: Task, answerer: Any, form: Any, options: dict[str, Any
 
 async def _auto_cot(task: Task, answerer: Any, options: dict[str, Any]) -> PromptProgram:
     from adhere.records import Example, Instruction
-    from adhere.score.extract import KINDS
+    from adhere.score.texts.extract import KINDS
     from adhere.write.auto_cot import build
 
     kind: Any = task.metric if task.metric in KINDS else "text"

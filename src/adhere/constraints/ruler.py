@@ -5,7 +5,7 @@ TLG, the paper's benchmark, asks for one of nine lengths and scores two toleranc
 empty text hits nothing. Words are the matches of `\\w+` ("don't" is two, "3.5" is two), in scoring as in training.
 
 The buckets that *training* rows are sorted into are much narrower on purpose and belong to `adhere.train`. The shares
-of hits by target and by level are in `adhere.score.length_metrics`.
+of hits by target and by level are in `adhere.score.texts.lengths`.
 """
 
 from __future__ import annotations

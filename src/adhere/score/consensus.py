@@ -1,7 +1,7 @@
 """What the candidates agree on: a majority of equal answers, or the one that is most like all the others.
 
 - `majority`: self-consistency (Wang et al. 2022, arXiv 2203.11171): the value of a candidate is the share of all
-  candidates that give the same answer, where answers are read out of the texts by `adhere.score.extract`.
+  candidates that give the same answer, where answers are read out of the texts by `adhere.score.texts.extract`.
 - `consensus`: minimum Bayes risk with the samples as their own distribution (Eikema & Aziz 2022, arXiv 2108.04718,
   equation 4): the mean similarity to the *other* candidates.
 
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from adhere.errors import UsageError
 from adhere.records import Instruction, Response, Score
 from adhere.registry import register
-from adhere.score.extract import KINDS, Kind, extract_answer
-from adhere.score.overlap import lcs_f, rouge_tokens
+from adhere.score.texts.extract import KINDS, Kind, extract_answer
+from adhere.score.texts.overlap import lcs_f, rouge_tokens
 
 if TYPE_CHECKING:
     import numpy as np

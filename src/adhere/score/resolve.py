@@ -14,7 +14,7 @@ from adhere.partspec import Call, construct, parse, wrong
 from adhere.registry import parts
 from adhere.roles import Answerer, Scorer
 from adhere.score import saved
-from adhere.score.reward_torch import is_reward_model
+from adhere.score.rewards.torch import is_reward_model
 
 __all__ = ["resolve"]
 

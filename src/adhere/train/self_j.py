@@ -31,8 +31,8 @@ from adhere.models.model import Model, base_model
 from adhere.records import Instruction, Message, Record, Response
 from adhere.roles import Answerer
 from adhere.score import saved
-from adhere.score.digit_judge import SCALE, DigitJudge, judge_prompt, question_of
-from adhere.score.self_j import ADAPTER, NAME, SelfJ, prompt_digests
+from adhere.score.judges.digit import SCALE, DigitJudge, judge_prompt, question_of
+from adhere.score.judges.self_j import ADAPTER, NAME, SelfJ, prompt_digests
 from adhere.train.lora import Settings, Tuned, last_logits, load, pad_of, tune
 
 if TYPE_CHECKING:

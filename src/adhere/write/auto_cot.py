@@ -14,7 +14,7 @@ from adhere.answer.prompt_program import PromptProgram
 from adhere.answer.select_examples import Embedder
 from adhere.records import Example
 from adhere.roles import Answerer
-from adhere.score.extract import Kind
+from adhere.score.texts.extract import Kind
 
 __all__ = ["build"]
 

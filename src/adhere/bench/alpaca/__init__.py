@@ -6,8 +6,9 @@
     adhere eval alpaca-synthetic --model smollm2 --judge smollm2          # ours: 40 instructions with answers
 
 AlpacaFarm (Dubois et al. 2023, arXiv 2305.14387) and Length-Controlled AlpacaEval (Dubois et al. 2024, arXiv
-2404.04475). The judge sees both orders; the win rate is its mean preference (`adhere.score.win_rate`), then the rate at
-equal lengths (`adhere.score.length_control_glm`), which needs 100 comparisons. Simulated annotators judge with
+2404.04475). The judge sees both orders; the win rate is its mean preference (`adhere.score.preferences.win_rate`),
+then the rate at
+equal lengths (`adhere.score.preferences.length_control`), which needs 100 comparisons. Simulated annotators judge with
 `--judge "annotators(model=…)"`.
 
 What differs: any two models and any judge, so the published rates (GPT-4-1106's outputs, GPT-4-turbo's verdicts) are
@@ -32,7 +33,7 @@ from adhere.data.jsonl import objects
 from adhere.data.sets import DataFile, at_hand, locate
 from adhere.errors import DataError
 from adhere.records import Instruction, Message, Response, Score
-from adhere.score.judge import resolve_judge
+from adhere.score.judges.base import resolve_judge
 
 __all__ = ["FILE", "FIXTURE", "instructions"]
 

@@ -17,7 +17,7 @@ from adhere.bench.alpaca.other_side import OtherSide
 from adhere.bench.base import Metric, Options, Scored
 from adhere.errors import AdhereError
 from adhere.records import Instruction, Response, Score
-from adhere.score.judge import PairJudge, Preference
+from adhere.score.judges.base import PairJudge, Preference
 
 __all__ = ["METRICS", "Compared", "summary_with"]
 
@@ -116,7 +116,7 @@ def _share_of(s: Scored) -> float | None:
 def _controlled(
     rows: Sequence[Scored], preferences: Sequence[float | None], clusters: Sequence[str], difficulty: dict[str, float]
 ) -> dict[str, Any]:
-    from adhere.score.length_control_glm import length_controlled
+    from adhere.score.preferences.length_control import length_controlled
 
     prompts = [s.instruction.prompt for s in rows]
     known = [difficulty[p] for p in prompts] if difficulty and all(p in difficulty for p in prompts) else None

@@ -47,7 +47,7 @@ class CodeTaskScorer:
 
 
 def _classified(task: str, target: str, response: Response) -> list[Score]:
-    from adhere.score.extract import extract_answer
+    from adhere.score.texts.extract import extract_answer
 
     said = extract_answer(response.text, "yes_no")
     parts = [_flag(task, said == target, f"{said or 'neither word'}, not {target}"), _flag("parsed", said is not None)]
@@ -63,8 +63,8 @@ def _classified(task: str, target: str, response: Response) -> list[Score]:
 
 
 def _summarised(target: str, response: Response) -> list[Score]:
-    from adhere.score.overlap import rouge_l
-    from adhere.score.overlap_ngrams import bleu
+    from adhere.score.texts.ngrams import bleu
+    from adhere.score.texts.overlap import rouge_l
 
     said = the_sentence(response.text)
     return [
@@ -118,7 +118,7 @@ def summary(scored: Sequence[Scored]) -> dict[str, Any]:
 
 
 def _row(s: Scored) -> _Row:
-    from adhere.score.extract import extract_answer
+    from adhere.score.texts.extract import extract_answer
 
     said = extract_answer(s.response.text, "yes_no") if s.response is not None else None
     value = s.score.value if s.score is not None else None

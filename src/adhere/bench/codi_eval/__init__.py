@@ -7,7 +7,7 @@ one each, `codi-eval-synthetic` rows of our own. The paper samples with top-p 0.
 
 What differs: upstream's instruction sets carry no licence, so unless they lie in the data folder 336 rows of the same
 formats are used; its classifiers are replaced by small heads unless `--scorer codi(…)` names them (see
-`adhere.score.text_classifier_codi`).
+`adhere.score.classifiers.codi`).
 Upstream pools continuations by position (every 20 rows); here it is by context id. A context that lacks continuations,
 because of --limit, is left out and counted. Self-BLEU, which the paper adds for interest, is not computed.
 """
@@ -23,7 +23,7 @@ from adhere.bench.codi_eval.build import TASKS, build
 from adhere.bench.codi_eval.rows import CONTINUATIONS, FILES, instructions, interleaved, read_task
 from adhere.records import Instruction, Response
 from adhere.roles import Scorer
-from adhere.score.text_classifier_codi import CodiScorer
+from adhere.score.classifiers.codi import CodiScorer
 
 __all__ = ["answer", "summary"]
 

@@ -20,7 +20,7 @@ import msgspec
 
 from adhere.constraints.codi import CodiKeyword, interval
 from adhere.data.codi_rows import MODES
-from adhere.score.text_classifier_codi import EMOTIONS, POLARITIES, TOPICS
+from adhere.score.classifiers.codi import EMOTIONS, POLARITIES, TOPICS
 
 __all__ = ["SENTIMENTS", "TASKS", "build", "phrasings", "spelled", "toxicity_rows"]
 

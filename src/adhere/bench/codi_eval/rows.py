@@ -18,7 +18,7 @@ from adhere.data.jsonl import rows as objects
 from adhere.data.sets import DataFile, locate
 from adhere.errors import DataError
 from adhere.records import Constraint, Instruction, Message
-from adhere.score.text_classifier_codi import TOPICS
+from adhere.score.classifiers.codi import TOPICS
 
 __all__ = ["CONTINUATIONS", "FILES", "instruction", "instructions", "interleaved", "read_task"]
 

@@ -18,7 +18,7 @@ from adhere.engine.seeds import derive
 from adhere.errors import DataError
 from adhere.models.prompts import Template
 from adhere.records import Constraint, Instruction, Message
-from adhere.score.overlap import qa_words
+from adhere.score.texts.overlap import qa_words
 
 __all__ = ["build_set"]
 

@@ -22,7 +22,7 @@ from adhere.models.model import Model
 from adhere.models.prompts import Template
 from adhere.records import Instruction, Response, Score
 from adhere.score.labels import label_probabilities
-from adhere.score.overlap import token_recall
+from adhere.score.texts.overlap import token_recall
 
 __all__ = ["METRICS", "FollowRAGScorer", "make_scorer", "summary"]
 
@@ -98,7 +98,7 @@ def make_scorer(options: Options) -> FollowRAGScorer:
     """The scorer, with the judge where one is named."""
     if options.judge is None:
         return FollowRAGScorer()
-    from adhere.score.faithfulness_judge import judging_model
+    from adhere.score.judges.faithfulness import judging_model
 
     return FollowRAGScorer(judging_model(options.judge))
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from adhere.data.jsonl import Unique, rows
 from adhere.errors import DataError
-from adhere.score.overlap import qa_words
+from adhere.score.texts.overlap import qa_words
 
 __all__ = ["MAX_WORDS", "Item", "read_items", "sentences"]
 

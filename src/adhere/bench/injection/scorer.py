@@ -15,7 +15,7 @@ from typing import Any
 from adhere.bench.base import Metric, Options, Scored
 from adhere.bench.injection.build import Arm
 from adhere.records import Instruction, Response, Score
-from adhere.score.overlap import exact_match, token_f1, token_recall
+from adhere.score.texts.overlap import exact_match, token_f1, token_recall
 
 __all__ = ["InjectionScorer", "cleaned", "make_metrics", "make_summary"]
 

@@ -182,11 +182,11 @@ class SuiteScorer:
         if self.options.judge is None:
             return Score(aspect, reason="no judge was named: add --judge")
         if self._reader is None:
-            from adhere.score.judge import resolve_judge
-            from adhere.score.judge_verdict import VerdictReader
+            from adhere.score.judges.base import resolve_judge
+            from adhere.score.judges.verdict import VerdictReader
 
             self._reader = VerdictReader(base_model(resolve_judge(self.options.judge, self.options.answerer)))  # type: ignore
-        from adhere.score.judge_verdict import fitted
+        from adhere.score.judges.verdict import fitted
 
         shown = {"prompt": prompt} if aspect == "relevance" else {}
 

@@ -29,7 +29,7 @@ from adhere.data.places import data_dir
 from adhere.engine.seeds import derive
 from adhere.errors import DataError
 from adhere.records import Document, Instruction, Message
-from adhere.score.overlap import strict_recall
+from adhere.score.texts.overlap import strict_recall
 
 __all__ = ["MOST_PASSAGES", "SETTINGS", "instructions", "synthetic_questions"]
 

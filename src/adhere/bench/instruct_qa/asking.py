@@ -11,7 +11,7 @@ from adhere.bench.base import Options
 from adhere.errors import ContextError, UsageError
 from adhere.models.prompts import Template
 from adhere.records import Document, Instruction, Message, Response
-from adhere.score.faithfulness import as_items
+from adhere.score.texts.faithfulness import as_items
 
 __all__ = ["UTTERANCES", "ask", "clean", "prompt", "shortened"]
 

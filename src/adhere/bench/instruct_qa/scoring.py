@@ -19,8 +19,9 @@ from adhere.bench.figures import share
 from adhere.bench.instruct_qa.asking import clean
 from adhere.errors import DependencyError, WeightsError
 from adhere.records import Instruction, Response, Score
-from adhere.score import overlap, overlap_ngrams
-from adhere.score.faithfulness import K_METRICS, asked, declines, shown_passages, spaced
+from adhere.score.texts import ngrams as overlap_ngrams
+from adhere.score.texts import overlap
+from adhere.score.texts.faithfulness import K_METRICS, asked, declines, shown_passages, spaced
 
 __all__ = ["METRICS", "QAScorer", "make_scorer", "qa_metrics", "summary"]
 
@@ -117,7 +118,7 @@ class QAScorer:
 
 def make_scorer(options: Options) -> QAScorer:
     """The scorer; with a judge its verdicts are added, and BERTScore where MiniLM can be had."""
-    from adhere.score.bert_score import BERTScore, packaged
+    from adhere.score.texts.bert_score import BERTScore, packaged
 
     measures: list[Any] = []
     try:
@@ -126,7 +127,7 @@ def make_scorer(options: Options) -> QAScorer:
     except (DependencyError, WeightsError) as error:
         log.warning("BERTScore is left out: %s", error)
     if options.judge is not None:
-        from adhere.score.faithfulness_judge import FaithCritic, LLMEval, judging_model
+        from adhere.score.judges.faithfulness import FaithCritic, LLMEval, judging_model
 
         judge = judging_model(options.judge)
         measures += [LLMEval(judge, "references"), LLMEval(judge, "passages"), FaithCritic(judge)]

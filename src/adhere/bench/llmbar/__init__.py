@@ -60,7 +60,7 @@ async def compare_pair(options: Options, instruction: Instruction) -> Response:
 @lru_cache(maxsize=4)
 def _judge(spec: str) -> Any:
     """The judge, made once a run."""
-    from adhere.score.judge import resolve_judge
+    from adhere.score.judges.base import resolve_judge
 
     return resolve_judge(spec)
 
@@ -70,7 +70,7 @@ class VerdictScorer:
 
     async def score(self, instruction: Instruction, response: Response) -> Score:
         """As the class says; without a verdict, accuracy is undecided, which counts as 0."""
-        from adhere.score.agreement import credit
+        from adhere.score.judges.agreement import credit
 
         row = _judged(instruction, response)
         found = row.found
@@ -86,8 +86,8 @@ class VerdictScorer:
 
 
 def _judged(instruction: Instruction, response: Response | None) -> Any:
-    from adhere.score.agreement import Judged
-    from adhere.score.judge import Preference
+    from adhere.score.judges.agreement import Judged
+    from adhere.score.judges.base import Preference
 
     found = None
     if response is not None:
@@ -105,7 +105,7 @@ def _scorer(options: Options) -> Scorer:
 def _summary(scored: Sequence[Scored], options: Options) -> dict[str, Any]:
     """What is no average over single pairs' parts."""
     from adhere.bench.figures import plain
-    from adhere.score.agreement import agreement
+    from adhere.score.judges.agreement import agreement
 
     found = agreement([_judged(s.instruction, s.response) for s in scored])
     return {name: plain(value) for name, value in found.items() if name in METRICS and name not in _OF_PAIRS}
@@ -116,8 +116,8 @@ _OF_PAIRS = ("accuracy", "both_right", "flipped")
 
 def _read(path: Path) -> list[Instruction]:
     """Pairs of all subsets in turns, each as an instruction whose `meta` holds the answers and the gold label."""
-    from adhere.score.judge_gold import read_pairs
-    from adhere.score.judge_meta import fair_order
+    from adhere.score.judges.gold import read_pairs
+    from adhere.score.judges.meta import fair_order
 
     pairs = fair_order((pair.subset, pair) for pair in read_pairs(path))
     return [

@@ -118,7 +118,7 @@ class TaskScorer:
 
     async def score(self, instruction: Instruction, response: Response) -> Score:
         """Parts: that one, and `score`, which is the same figure whatever the kind."""
-        from adhere.score.overlap import rouge_l
+        from adhere.score.texts.overlap import rouge_l
 
         if instruction.meta["kind"] == "choice":
             found, answer = choices_of(response), instruction.meta["answer"]

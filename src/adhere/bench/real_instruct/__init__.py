@@ -35,7 +35,7 @@ METRICS = {
 
 def checklist_scorer(options: Options) -> Scorer:
     """The checklist with the judge that was named, or none."""
-    from adhere.score.checklist import resolve_checklist
+    from adhere.score.judges.checklist import resolve_checklist
 
     return resolve_checklist(options.judge, options.answerer)
 

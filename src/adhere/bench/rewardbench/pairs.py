@@ -16,7 +16,7 @@ from adhere.bench.base import Options
 from adhere.engine.seeds import derive
 from adhere.errors import DataError, UsageError
 from adhere.records import Instruction, Message, Response, Score
-from adhere.score.judge import ByScore, PairJudge, resolve_judge
+from adhere.score.judges.base import ByScore, PairJudge, resolve_judge
 
 __all__ = ["RightOne", "ask_nobody", "in_turn", "make_scorer", "messages_of", "read_rows", "row_of"]
 

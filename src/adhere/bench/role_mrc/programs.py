@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from adhere.score.overlap import token_recall
+from adhere.score.texts.overlap import token_recall
 
 __all__ = ["LONGEST", "answers", "declines", "in_character", "narrates", "untold"]
 

@@ -17,7 +17,7 @@ from adhere.bench.role_mrc.rows import profiles
 from adhere.bench.role_mrc.tasks import Behaviour
 from adhere.errors import missing_extra
 from adhere.records import Record
-from adhere.score.overlap import token_recall
+from adhere.score.texts.overlap import token_recall
 
 __all__ = ["Reactions"]
 

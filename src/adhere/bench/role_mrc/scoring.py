@@ -1,6 +1,6 @@
 """Grading role replies: overlap with the reference, and the aspects, by a judge where one is given, else by programs.
 
-The judge answers Yes or No to one question an aspect, read off the label's probability (`adhere.score.judge_verdict`).
+The judge answers Yes or No to one question an aspect, read off the label's probability (`adhere.score.judges.verdict`).
 Upstream samples up to four tokens at temperature 0.7 and counts what is not "0" or "1" as 0; here that is *no verdict*,
 undecided, and shown. Upstream also puts every priority question twice and cuts the nested instruction out of the system
 text at its second sentence; the doubled questions are dropped, and our own rows know their instruction.
@@ -22,9 +22,9 @@ from adhere.constraints.scorer import ConstraintScorer
 from adhere.errors import UsageError
 from adhere.models.prompts import Template
 from adhere.records import Instruction, Message, Response, Score
-from adhere.score.judge_verdict import VerdictReader
-from adhere.score.overlap import rouge_l, rouge_n
-from adhere.score.overlap_ngrams import bleu, meteor
+from adhere.score.judges.verdict import VerdictReader
+from adhere.score.texts.ngrams import bleu, meteor
+from adhere.score.texts.overlap import rouge_l, rouge_n
 
 __all__ = ["METRICS", "RoleJudge", "habit_of", "make_scorer", "summary"]
 

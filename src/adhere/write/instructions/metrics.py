@@ -9,7 +9,8 @@ punctuation went ("hello !" is "hello"), the gold is no regular expression, a mi
 is left of a gold ("+"), the raw texts are compared, so that an empty answer is never right.
 
 Not the reference's: `number`, `choice`, `yes_no`, `letters` read the answer out of a chain of thought
-(`adhere.score.extract`). `interquartile_mean` is the mean of the middle half; the reference's "iqm" is the mean of the
+(`adhere.score.texts.extract`). `interquartile_mean` is the mean of the middle half; the reference's "iqm" is the
+mean of the
 25th and the 75th percentile.
 """
 
@@ -21,7 +22,7 @@ import string
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from adhere.score.extract import KINDS, Kind, same_answer
+from adhere.score.texts.extract import KINDS, Kind, same_answer
 
 __all__ = ["METRICS", "grade", "interquartile_mean", "normalise"]
 

@@ -1,0 +1,1 @@
+"""Text classifiers: sentiment, emotion, topic, toxicity; small ones are shipped in `weights/`."""

@@ -1,0 +1,1 @@
+"""Judges: of pairs, of single answers, of single constraints; and how far they agree with people."""

@@ -1,0 +1,1 @@
+"""Preferences of many: simulated annotators, win rates, plain and at equal lengths."""

@@ -1,0 +1,1 @@
+"""A small trained scorer (Cappy): its data, its training, its use."""
