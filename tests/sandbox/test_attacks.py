@@ -205,8 +205,9 @@ def test_an_abstract_socket_of_this_machine_is_not_reached(attack, marker):
     listener.close()
 
 
-@pytest.mark.parametrize("victim", ["os.getppid()", "1", "-1", "0", str(os.getpid()), str(os.getppid())])
+@pytest.mark.parametrize("victim", ["os.getppid()", "1", "-1", "0", "{tester}", "{its_parent}"])
 def test_killing_the_parent_kills_nobody_outside(attack, victim):
+    victim = victim.format(tester=os.getpid(), its_parent=os.getppid())
     attack(f"import os\ntry: os.kill({victim}, 9)\nexcept (ProcessLookupError, PermissionError): pass")
     assert Path(f"/proc/{os.getpid()}").exists()
     assert Path(f"/proc/{os.getppid()}").exists()
