@@ -71,7 +71,8 @@ async def _run(size: Size, name: str) -> dict[str, Any]:
     by_orders = {str(n): _pif([s for s in dispersed if s.instruction.meta["orders"] == n]) for n in range(1, 6)}
     all_n = found[f"pif_{size.samples}_{size.samples}"]
     falls, repeated = found["per_order"], placed["both_minus_dispersed"]
-    fewer = all_n["value"] < pif["dispersed"]["low"]
+    low = pif["dispersed"]["low"]
+    fewer = low is not None and all_n["value"] < low
     holds = (falls["high"] or 0) < 0 and (repeated["low"] or 0) > 0 and fewer
     against = (falls["low"] or 0) > 0 or (repeated["high"] or 0) < 0
     return {
@@ -118,7 +119,8 @@ def _best(scored: Sequence[Scored]) -> dict[str, Any]:
 def _percent(figure: dict[str, Any]) -> str:
     if figure["value"] is None:
         return "none"
-    return f"{100 * figure['value']:.1f}% [{100 * figure['low']:.0f}, {100 * figure['high']:.0f}]"
+    interval = "" if figure["low"] is None else f" [{100 * figure['low']:.0f}, {100 * figure['high']:.0f}]"
+    return f"{100 * figure['value']:.1f}%{interval}"
 
 
 def _points(figure: dict[str, Any]) -> str:

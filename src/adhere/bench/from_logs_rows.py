@@ -116,6 +116,8 @@ def _sides(line: dict[str, Any]) -> tuple[dict[str, Any] | None, Any]:
 
 def _messages(asked: dict[str, Any]) -> tuple[Message, ...]:
     if "messages" not in asked:
+        if "prompt" not in asked:
+            raise DataError("the request has neither `messages` nor `prompt`")
         if not isinstance(asked["prompt"], str) or not asked["prompt"].strip():
             raise DataError("`prompt` is not a text")
         return (Message("user", asked["prompt"]),)

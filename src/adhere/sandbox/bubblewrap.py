@@ -215,15 +215,17 @@ def _files(python: Interpreter, inputs: Path | None, limits: Limits) -> list[str
             made += ["--symlink", str(Path(top).readlink()), top]
         elif Path(top).is_dir():
             made += ["--ro-bind", top, top]
-    for shown in python.folders:
-        for parent in reversed(Path(shown).parents[:-1]):  # to be walked through, not to be listed
-            made += ["--perms", "0711", "--dir", str(parent)]
-        made += ["--ro-bind", shown, shown]
     if inputs is not None:
         made += ["--ro-bind", str(inputs), INPUT]
     made += ["--proc", "/proc", "--dev", "/dev"]
     for place, size in (("/dev/shm", SHM), ("/tmp", limits.disk)):
         made += ["--perms", "1777", "--size", str(int(size)), "--tmpfs", place]
+    for shown in python.folders:  # after /tmp, which may hold one: a checkout of a CI machine
+        for parent in reversed(Path(shown).parents[:-1]):  # to be walked through, not to be listed
+            if str(parent) == "/tmp":
+                continue
+            made += ["--perms", "0711", "--dir", str(parent)]
+        made += ["--ro-bind", shown, shown]
     made += ["--perms", "0777", "--dir", WORK, "--chdir", WORK]
     return [*made, "--remount-ro", "/dev", "--remount-ro", "/"]
 
