@@ -27,8 +27,9 @@ from adhere.bench.instruct_eval import (
 )
 from adhere.bench.instruct_eval.published import PROBLEM_COLUMNS, mean_of, read_table, tuned_pairs
 from adhere.bench.instruct_eval.sets import SETS
+from adhere.bench.run import evaluate
 from adhere.bench.scored import scored_metrics
-from adhere.errors import DataError
+from adhere.errors import AdhereError, DataError
 from adhere.records import Failure, Instruction, Message, Response, Score
 from tiny_llama import save_tiny_llama
 
@@ -272,3 +273,12 @@ def test_tuned_models_stand_beside_their_foundation_of_the_same_size(data_dir: P
     random.Random(0).shuffle(pairs)
     assert len(pairs) == len({(p.tuned.model, p.tuned.texts["Parameters (B)"]) for p in pairs})
     assert set(PROBLEMS) == {column.lower() for column in PROBLEM_COLUMNS}
+
+
+def test_a_judge_that_there_is_not_is_refused_before_anything_is_generated() -> None:
+    class Never:
+        async def answer(self, instruction: Instruction) -> Response:
+            raise AssertionError("asked")
+
+    with pytest.raises(AdhereError, match="no-such-judge"):
+        evaluate(get("instruct-eval-synthetic"), Never(), options=Options(judge="no-such-judge"))

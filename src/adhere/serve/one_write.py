@@ -17,9 +17,9 @@ __all__ = ["OneWrite"]
 class OneWrite(HttpToolsProtocol):
     """uvicorn's protocol on a transport that holds heads back."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
-        super().connection_made(cast(asyncio.Transport, Corked(transport, self.loop)))
+        super().connection_made(cast(asyncio.Transport, Corked(cast(asyncio.Transport, transport), self.loop)))
 
 
 class Corked:

@@ -24,7 +24,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -38,6 +38,9 @@ from adhere.engine import context
 from adhere.errors import ContextError, DataError, UsageError
 from adhere.models.model import Model, base_model
 from adhere.records import Instruction, Message, Response, Score
+
+if TYPE_CHECKING:
+    from adhere.score.judges.verdict import VerdictReader
 
 __all__ = ["HHH", "PROBLEMS", "ask", "begins_with", "likert", "problem_solving", "suite_of", "summary"]
 
@@ -141,17 +144,29 @@ async def _toward_a(options: Options, text: str) -> float:
     return {"A": 1.0, "B": -1.0}.get(said, 0.0)
 
 
+def _reader(options: Options) -> VerdictReader:
+    """What reads a rating from the judge's model, which a judge of pairs has within."""
+    from adhere.score.judges.base import resolve_judge
+    from adhere.score.judges.verdict import VerdictReader
+
+    judge: Any = resolve_judge(options.judge or "", options.answerer)
+    return VerdictReader(base_model(judge))
+
+
 class SuiteScorer:
     """Grades a row by its part; see the module.
 
     Args:
         options: `judge` rates writing, without it ratings are undecided; `unsafe_sandbox` runs code unisolated.
+
+    Raises:
+        UnknownNameError, UsageError: for a judge that there is not, or one without a model inside.
     """
 
     def __init__(self, options: Options) -> None:
-        self.options = options
-        self._reader: Any = None
-        self._programs: HumanEvalScorer | None = None
+        # Both are made before anything is generated: a judge that cannot be had ends the run here, not after it.
+        self._reader = _reader(options) if options.judge is not None else None
+        self._programs = HumanEvalScorer(options.unsafe_sandbox)
 
     async def score(self, instruction: Instruction, response: Response) -> Score:
         """A part named as the row's metric.
@@ -167,8 +182,6 @@ class SuiteScorer:
             )
             return Score("writing", None, None, found, found[0].reason)
         if part == "humaneval":
-            if self._programs is None:
-                self._programs = HumanEvalScorer(self.options.unsafe_sandbox)
             own = msgspec.structs.replace(await self._programs.score(instruction, response), name="humaneval")
         elif part == "hhh":
             margin = sum(response.trace[0]["margins"])
@@ -179,20 +192,16 @@ class SuiteScorer:
         return Score(part, own.value, own.passed, (own,), own.reason)
 
     async def _rated(self, aspect: str, prompt: str, text: str) -> Score:
-        if self.options.judge is None:
+        reader = self._reader
+        if reader is None:
             return Score(aspect, reason="no judge was named: add --judge")
-        if self._reader is None:
-            from adhere.score.judges.base import resolve_judge
-            from adhere.score.judges.verdict import VerdictReader
-
-            self._reader = VerdictReader(base_model(resolve_judge(self.options.judge, self.options.answerer)))  # type: ignore
         from adhere.score.judges.verdict import fitted
 
         shown = {"prompt": prompt} if aspect == "relevance" else {}
 
         async def attempt(given: tuple[str, ...]) -> Any:
             asked = template(aspect).render(text=given[0], **shown)
-            return await self._reader.read((Message("user", asked),), LEVELS)
+            return await reader.read((Message("user", asked),), LEVELS)
 
         found, _ = await fitted((text,), attempt)
         if found.probabilities is None:

@@ -191,11 +191,12 @@ async def fitted(texts: Sequence[str], attempt: Callable[[tuple[str, ...]], Awai
         ContextError: if it does not fit with texts of `SHORTEST` characters either.
     """
     limit = max(map(len, texts), default=0)
-    for halving in range(HALVINGS + 1):
+    halvings = 0
+    while True:
         try:
-            return await attempt(tuple(text[:limit] for text in texts)), limit if halving else 0
+            return await attempt(tuple(text[:limit] for text in texts)), limit if halvings else 0
         except ContextError:
-            if halving == HALVINGS or limit <= SHORTEST:
+            if halvings == HALVINGS or limit <= SHORTEST:
                 raise
+            halvings += 1
             limit = max(SHORTEST, limit // 2)
-    raise AssertionError  # pragma: no cover
