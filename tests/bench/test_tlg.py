@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis.strategies import integers, lists, sampled_from, tuples
 
 from adhere.answer.length_control import LengthControl
 from adhere.bench.asking import Settings, answers_to
 from adhere.bench.base import Options, Scored, get
 from adhere.bench.scored import scored_metrics
-from adhere.bench.tlg import Lengths, ask, make_row, read_questions, repeated
+from adhere.bench.tlg import Lengths, ask, limit, make_row, read_questions, repeated
 from adhere.constraints.ruler import TARGETS
 from adhere.errors import DataError
+from adhere.models.base import Request, Sampling
 from adhere.models.fakes import Echo
 from adhere.models.model import Model
-from adhere.records import Response
+from adhere.records import Response, Usage
 
 
 def graded(target: str, words: int) -> Scored:
@@ -64,6 +68,56 @@ def test_the_figures_come_by_level_and_target_and_the_distance_in_words() -> Non
     assert found["rmse"]["value"] == pytest.approx(((9 + 16 + 0) / 3) ** 0.5, abs=1e-5)
     assert found["rmse"]["n"] == 3
     assert found["exact"]["value"] == pytest.approx(1 / 3, abs=1e-5)
+
+
+@settings(max_examples=15)
+@given(lists(tuples(sampled_from(TARGETS[:8]), integers(0, 1500)), min_size=2, max_size=40))
+def test_stopping_an_answer_that_is_too_long_changes_no_figure(answers: list[tuple[str, int]]) -> None:
+    whole = [graded(target, words) for target, words in answers]
+    stopped = [graded(target, min(words, limit(target) or words)) for target, words in answers]
+    assert [s.score.parts[:2] for s in whole if s.score] != [] and scored_figures(whole) == scored_figures(stopped)
+
+
+def scored_figures(rows: list[Scored]) -> dict[str, float | None]:
+    found = scored_metrics(get("tlg"), rows, Options())
+    return {name: found[name]["value"] for name in ("pm", "fm", "exact", "rmse", "correlation")}
+
+
+def test_a_model_that_always_writes_on_shows_no_correlation_and_one_that_heeds_shows_all_of_it() -> None:
+    on = [graded(target, limit(target) or 0) for target in TARGETS[:8] for _ in range(3)]
+    assert scored_figures(on)["correlation"] is None
+    heeds = [graded(target, int(target) + more) for target in TARGETS[:8] for more in range(3)]
+    assert scored_figures(heeds)["correlation"] == 1.0
+    draw = random.Random(1)
+    blind = [graded(draw.choice(TARGETS[:8]), draw.randrange(1, 1200)) for _ in range(600)]
+    assert scored_figures(blind)["correlation"] == pytest.approx(0, abs=0.25)  # its standard error is 0.07
+
+
+class Rambler:
+    """Writes as many tokens as it may; in its first answers few of them are words."""
+
+    def __init__(self, wordless: int) -> None:
+        self.caps: list[int] = []
+        self.wordless = wordless
+        self.info, self.concurrency = Echo().info, 1
+
+    async def generate(self, request: Request) -> Response:
+        self.caps.append(cap := request.sampling.max_tokens)
+        return Response("word " * max(0, cap - self.wordless), "rambler", "length", Usage(5, cap))
+
+
+def test_an_answer_is_stopped_where_its_length_cannot_count_any_more_and_no_earlier() -> None:
+    quick, slow = Rambler(0), Rambler(50)
+    for backend in (quick, slow):
+        model = Model(backend, sampling=Sampling(max_tokens=1152))
+        response = asyncio.run(ask(Options(model), make_row("Why?", "10", "a")))
+        assert response.finish_reason == "too long" and len(response.text.split()) >= 25
+    assert quick.caps == [69] and slow.caps == [69, 138]
+    model = Model(endless := Rambler(0), sampling=Sampling(max_tokens=1152))
+    assert asyncio.run(ask(Options(model), make_row("Why?", ">800", "a"))).finish_reason == "length"
+    model = Model(Rambler(0), sampling=Sampling(max_tokens=20))
+    assert asyncio.run(ask(Options(model), make_row("Why?", "10", "a"))).finish_reason == "length"
+    assert endless.caps == [1152]
 
 
 def test_our_questions_hold_every_target_in_every_nine() -> None:

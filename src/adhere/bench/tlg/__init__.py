@@ -5,14 +5,18 @@
   as upstream writes them, or `{"instruction", "target_words"}`; a row without a target gets one of the nine by chance.
 
 The nine targets go from 10 to more than 800 words, in three levels; PM and FM are the precise and the flexible match of
-`adhere.constraints.ruler`. Beside them: exact lengths (ELM) and the root mean squared distance, both without ">800",
-and how much an answer repeats itself, since greedy loops inflate the ">800" class.
+`adhere.constraints.ruler`. Beside them: exact lengths (ELM), the root mean squared distance and the rank correlation of
+asked and written words, all without ">800", and how much an answer repeats itself, since greedy loops inflate ">800".
 
 A model is asked in the paper's words ("The response should have a word count of …"). `ruler` and `length_control` get
 the plain question and the row's target in place of their own `words`: they are what the text request is compared with.
 
+A model (not a strategy, whose calls may be more than the answer) is stopped once its answer holds a quarter more words
+than FM allows: asked for 10 words, it need not write 1,152 tokens to have missed. No figure depends on that, since the
+distance counts every answer as no longer than so, and the correlation only pairs whose order is known.
+
 Differences: upstream's 2,000 questions are drawn from OpenHermes and not published as a file; these are ours. Answers
-are cut at 1,536 tokens, not at 2,048.
+are cut at 1,152 tokens, not at 2,048; upstream's distance is that of answers up to its cap.
 """
 
 from __future__ import annotations
@@ -20,20 +24,25 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from adhere.bench.base import Metric, Options, Scored, benchmark
 from adhere.bench.figures import statistic
 from adhere.bench.scored import cluster
 from adhere.constraints.ruler import LEVELS, TARGETS, word_count, word_range
 from adhere.data.sets import DataFile, locate
+from adhere.engine import context
 from adhere.engine.seeds import derive
 from adhere.errors import DataError, UsageError
+from adhere.models.model import Model
 from adhere.models.prompts import Template
 from adhere.records import Constraint, Instruction, Message, Response, Score
 
-__all__ = ["Lengths", "ask", "make_row", "read_questions", "repeated", "summary"]
+__all__ = ["Lengths", "ask", "limit", "make_row", "read_questions", "repeated", "summary"]
 
 QUESTIONS = Path(__file__).with_name("questions.txt")
 FILE = DataFile("tlg/questions.jsonl", "")  # the user's own: any version
@@ -41,6 +50,8 @@ ASK = Template.of("adhere.answer", "length_ask")
 # The paper's 2,048 and a prompt do not fit into the 2,048 tokens that models in this process take by default. These are
 # some 850 words of English, beyond which every target is either hit or missed for good.
 MAX_TOKENS = 1152
+TOKENS_PER_WORD, TOKENS_MORE = 1.5, 32  # more than English needs; where they do not do, they are doubled
+STOPPED = "too long"  # the finish reason of an answer that was stopped, not cut: nothing is missing that counts
 BEYOND = 1000  # words to aim at where more than 800 are asked for
 RUN = 4  # words that make a repetition
 
@@ -49,7 +60,7 @@ METRICS = {
     "fm": Metric("flexible match (FM)"),
     "exact": Metric("exactly the asked number of words"),
     "rmse": Metric("distance from the asked number, root mean square", "words", "lower"),
-    "correlation": Metric("correlation of asked and written words", ""),
+    "correlation": Metric("rank correlation (gamma) of asked and written words", ""),
     "repeated": Metric(f"share of {RUN}-word runs that stood there before", "ratio", "lower"),
 }
 
@@ -89,11 +100,35 @@ async def ask(options: Options, instruction: Instruction) -> Response:
     asked: Any = options.answerer
     inner = asked if isinstance(asked, Strategy) else getattr(asked, "model", None)
     if not isinstance(inner, LengthControl | Ruler):
-        return await asked.answer(instruction)
+        return await (_stopped(asked, instruction) if isinstance(asked, Model) else asked.answer(instruction))
     target = instruction.meta["target"]
     strategy = copy.copy(inner)
     strategy.words = BEYOND if target == TARGETS[-1] else int(target)
     return await strategy.answer(Instruction(instruction.id, (Message("user", instruction.meta["question"]),)))
+
+
+async def _stopped(model: Model, instruction: Instruction) -> Response:
+    """The model's answer, or its beginning that is surely too long already."""
+    words, full = limit(instruction.meta["target"]), model.sampling.max_tokens
+    cap = full if words is None else min(full, int(TOKENS_PER_WORD * words) + TOKENS_MORE)
+    while True:
+        with context.drawing(0, max_tokens=cap):
+            response = await model.answer(instruction)
+        if cap == full or response.finish_reason != "length":
+            return response
+        if words is not None and word_count(response.text) >= words:
+            return msgspec.structs.replace(response, finish_reason=STOPPED)
+        cap = min(full, 2 * cap)
+
+
+def limit(target: str) -> int | None:
+    """The words from which on an answer's length no longer matters: a quarter more than FM allows; None for ">800".
+
+    >>> limit("150")
+    250
+    """
+    most = word_range(target, "FM").most
+    return None if most is None else most + most // 4
 
 
 class Lengths:
@@ -126,27 +161,58 @@ def repeated(text: str) -> float | None:
     return 1 - len(set(runs)) / len(runs) if runs else None
 
 
+class Written(NamedTuple):
+    """Asked words, written words up to the limit, and whether the answer went on from there."""
+
+    target: int
+    words: int
+    open: bool
+
+
 def summary(scored: Sequence[Scored], options: Options) -> dict[str, Any]:
-    """RMSE, without ">800" and failed rows, and the correlation of target and length."""
-    rows = [(s.instruction.meta["target"], word_count(s.response.text), s) for s in scored if s.response is not None]
-    numbers = [(int(target), words, s) for target, words, s in rows if target.isdigit()]
-    clusters = [cluster(s.instruction) for *_, s in numbers]
-    return {"rmse": statistic(_rmse, numbers, clusters), "correlation": statistic(_correlation, numbers, clusters)}
+    """RMSE and rank correlation of asked and written words, without ">800" and failed rows."""
+    counted = [s for s in scored if s.response is not None and s.instruction.meta["target"].isdigit()]
+    rows, clusters = [_written(s) for s in counted], [cluster(s.instruction) for s in counted]
+    return {"rmse": statistic(_rmse, rows, clusters), "correlation": statistic(_gamma, rows, clusters)}
 
 
-def _rmse(rows: Sequence[tuple[int, int, Scored]]) -> float | None:
+def _written(row: Scored) -> Written:
+    assert row.response is not None
+    target, words = row.instruction.meta["target"], word_count(row.response.text)
+    most = limit(target)
+    assert most is not None, target
+    return Written(int(target), min(words, most), words >= most or row.response.finish_reason == "length")
+
+
+def _rmse(rows: Sequence[Written]) -> float | None:
     from math import sqrt
 
-    return sqrt(sum((words - target) ** 2 for target, words, _ in rows) / len(rows)) if rows else None
+    return sqrt(sum((row.words - row.target) ** 2 for row in rows) / len(rows)) if rows else None
 
 
-def _correlation(rows: Sequence[tuple[int, int, Scored]]) -> float | None:
+def _gamma(rows: Sequence[Written]) -> float | None:
+    """Goodman and Kruskal's gamma over the pairs of different targets whose order of lengths is known.
+
+    It is known where the shorter answer ended by itself. For a model that does not heed its targets both orders of a
+    pair are then equally likely, whatever the limits; Pearson's r of answers stopped by their targets would be near 1.
+    """
     import numpy as np
 
-    targets, words = [t for t, *_ in rows], [w for _, w, _ in rows]
-    if len(set(targets)) < 2 or len(set(words)) < 2:
-        return None
-    return float(np.corrcoef(targets, words)[0, 1])
+    groups: dict[int, list[Written]] = {}
+    for row in rows:
+        groups.setdefault(row.target, []).append(row)
+    all_words = {target: np.sort([row.words for row in group]) for target, group in groups.items()}
+    ended = {target: [row.words for row in group if not row.open] for target, group in groups.items()}
+
+    def longer(than: int, among: int) -> int:
+        """Pairs of an ended answer to one target and a longer answer to the other."""
+        words = all_words[among]
+        return int(sum(len(words) - np.searchsorted(words, ended[than], side="right")))
+
+    pairs = list(combinations(sorted(groups), 2))
+    with_it = sum(longer(low, high) for low, high in pairs)
+    against = sum(longer(high, low) for low, high in pairs)
+    return (with_it - against) / (with_it + against) if with_it + against else None
 
 
 def read_questions(path: Path) -> list[Instruction]:
