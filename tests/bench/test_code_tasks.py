@@ -17,7 +17,8 @@ from adhere.bench.code_tasks.scoring import CodeTaskScorer, f1, summary, the_ass
 from adhere.bench.code_tasks.shots import Shots
 from adhere.data import jsonl
 from adhere.errors import DataError, UsageError
-from adhere.records import Instruction, Response
+from adhere.models.model import Model
+from adhere.records import Instruction, Response, decode, encode
 from adhere.sandbox import isolation, run_tests
 
 FUNCTIONS = [row for _, row in jsonl.objects(FOLDER / "functions.jsonl")]
@@ -152,6 +153,63 @@ def test_yes_and_no_are_read_from_the_words_and_from_their_probabilities():
     found = grade(item, "no", probabilities={"yes": 0.7, "no": 0.3}, mass=0.5)
     assert found["defect_by_probability"] == 1.0
     assert grade(item, "no", probabilities={"yes": None, "no": None}, mass=0.0)["defect_by_probability"] is None
+
+
+def test_calibration_divides_by_what_content_free_prompts_give():
+    """By hand: shares .6 and .4 of a mass of .5 are .3 and .2; their priors' means .45 and .05; .667 is less than 4."""
+    item = first("defect", "no")
+    blanks = [[0.6, 0.03], [0.6, 0.05], [0.15, 0.07]]
+    found = grade(item, "yes", probabilities={"yes": 0.6, "no": 0.4}, mass=0.5, content_free=blanks)
+    assert found["defect_by_probability"] == 0.0
+    assert found["defect_by_probability_calibrated"] == 1.0
+    kept = grade(item, "yes", probabilities={"yes": 0.6, "no": 0.4}, mass=0.5, content_free=[[0.0, 0.0]] * 3)
+    assert kept["defect_by_probability_calibrated"] == 0.0  # blanks that favour nothing change nothing
+    unseen = grade(item, "yes", probabilities={"yes": None, "no": None}, mass=0.0, content_free=blanks)
+    assert unseen["defect_by_probability_calibrated"] is None
+    assert "defect_by_probability_calibrated" not in grade(item, "yes", probabilities={"yes": 0.6, "no": 0.4}, mass=0.5)
+
+
+def test_content_free_prompts_are_put_once_for_each_task_and_set_of_demonstrations():
+    from judging_models import Judging
+
+    backend = Judging(lambda prompt: {"yes": 0.6, "no": 0.3} if "def " in prompt else {"yes": 0.8, "no": 0.1})
+    model = Model(backend, store=None)
+    rows = [instruction_of(item) for item in TEST if item.task in ("defect", "clone")][:12]
+    zero_shot = asker(lambda: TRAIN)
+
+    async def ask_all() -> list[Response]:
+        return [await zero_shot(Options(answerer=model), row) for row in rows]
+
+    made = asyncio.run(ask_all())
+    asked = Counter("\n".join(m.text for m in r.messages) for r in backend.requests)
+    blanks = {prompt: n for prompt, n in asked.items() if "def " not in prompt}
+    assert len(blanks) == 6 and set(blanks.values()) == {1}
+    assert sum(asked.values()) == 2 * len(rows) + 6
+    assert any(prompt.startswith("[MASK]\n\n[MASK]\n") for prompt in blanks)  # in the place of either function
+    steps = [step for response in made for step in response.trace if step["step"] == "choices"]
+    assert steps[0]["content_free"] == [[pytest.approx(0.8), pytest.approx(0.1)]] * 3
+    assert len(steps) == len(rows)
+    fresh = asyncio.run(asker(lambda: TRAIN, k=1)(Options(answerer=model), rows[0]))
+    assert "content_free" in fresh.trace[-1]
+    assert sum("def " not in r.messages[-1].text for r in backend.requests) == 9  # other demonstrations, other priors
+
+
+@pytest.mark.weights
+def test_a_run_with_a_real_model_is_calibrated_and_graded_again_without_it(smollm2):
+    """SmolLM2 leans to one word whatever stands in the code's place; the saved trace is enough for the grade."""
+    import adhere
+
+    with_model = adhere.load("smollm2", store=None)
+    row = instruction_of(first("defect", "yes"))
+    made = asyncio.run(asker(lambda: TRAIN)(Options(answerer=with_model), row))
+    (step,) = [step for step in made.trace if step["step"] == "choices"]
+    assert len(step["content_free"]) == 3
+    assert all(0 < p < 1 for blank in step["content_free"] for p in blank)
+    saved = decode(encode(made), Response)
+    parts = {p.name: p.value for p in asyncio.run(CodeTaskScorer().score(row, saved)).parts}
+    mean = [sum(blank[n] for blank in step["content_free"]) / 3 for n in (0, 1)]
+    lifts = [step["probabilities"][word] / prior for word, prior in zip(("yes", "no"), mean, strict=True)]
+    assert parts["defect_by_probability_calibrated"] == float(lifts[0] > lifts[1])
 
 
 @pytest.mark.parametrize(

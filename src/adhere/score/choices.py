@@ -26,6 +26,7 @@ from typing import Literal, NamedTuple, get_args
 
 from adhere.errors import DataError, UsageError
 from adhere.models.model import Model
+from adhere.score.calibration import calibrated
 
 __all__ = ["NORMS", "Choices", "Norm", "at_the_border", "likelihoods"]
 
@@ -66,6 +67,19 @@ class Choices(NamedTuple):
         top = max(self.logprobs)
         weights = [math.exp(value - top) for value in self.logprobs]
         return [weight / sum(weights) for weight in weights]
+
+    def calibrated(self, content_free: Sequence[Choices]) -> list[float]:
+        """`probabilities`, each divided by the option's mean after content-free contexts (Zhao et al. 2021).
+
+        Args:
+            content_free: The same options after the same prompt with each of `calibration.CONTENT_FREE` for its input.
+
+        Raises:
+            UsageError: for none, or other options.
+        """
+        if any(blank.options != self.options for blank in content_free):
+            raise UsageError("calibration compares the same options after another context")
+        return calibrated(self.logprobs, [blank.logprobs for blank in content_free])
 
 
 def at_the_border(context: str, continuation: str) -> tuple[str, str]:

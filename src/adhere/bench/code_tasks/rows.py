@@ -26,7 +26,7 @@ from adhere.errors import DataError
 from adhere.models.prompts import Template
 from adhere.records import Instruction, Message
 
-__all__ = ["TASKS", "Item", "Task", "instruction_of", "own_items", "published_items"]
+__all__ = ["TASKS", "Item", "Task", "blank_code", "instruction_of", "own_items", "published_items", "question"]
 
 Task = Literal["defect", "clone", "assertion", "summary"]
 TASKS: tuple[Task, ...] = get_args(Task)
@@ -59,7 +59,17 @@ class Item(NamedTuple):
     @property
     def question(self) -> str:
         """The prompt."""
-        return Template.of("adhere.bench", f"code_{self.task}").render(code=self.code)
+        return question(self.task, self.code)
+
+
+def question(task: Task, code: str) -> str:
+    """The prompt of a task about some code."""
+    return Template.of("adhere.bench", f"code_{task}").render(code=code)
+
+
+def blank_code(task: Task, text: str) -> str:
+    """A content-free text as code: twice for clones, in the place of either function."""
+    return f"{text}\n\n{text}" if task == "clone" else text
 
 
 def instruction_of(item: Item) -> Instruction:

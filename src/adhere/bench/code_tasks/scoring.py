@@ -15,9 +15,11 @@ METRICS = {
     "average": Metric("mean of the four tasks' first figures"),
     "defect": Metric("defect detection: right, by the written word"),
     "defect_by_probability": Metric("defect detection: right, by the two words' probabilities"),
+    "defect_by_probability_calibrated": Metric("the same, each divided by what content-free prompts give it"),
     "clone_f1": Metric("clone detection: F1 of yes, by the written word"),
     "clone": Metric("clone detection: right, by the written word"),
     "clone_by_probability": Metric("clone detection: right, by the two words' probabilities"),
+    "clone_by_probability_calibrated": Metric("the same, each divided by what content-free prompts give it"),
     "assertion": Metric("assertion: exact but for white space"),
     "summary_bleu": Metric("summary: sentence BLEU-4, smoothed by halving"),
     "summary_rouge_l": Metric("summary: ROUGE-L"),
@@ -52,14 +54,28 @@ def _classified(task: str, target: str, response: Response) -> list[Score]:
     said = extract_answer(response.text, "yes_no")
     parts = [_flag(task, said == target, f"{said or 'neither word'}, not {target}"), _flag("parsed", said is not None)]
     step = next((step for step in response.trace if step.get("step") == "choices"), None)
-    if step is not None:
-        found = step["probabilities"]
-        name = f"{task}_by_probability"
-        if found["yes"] is None or found["yes"] == found["no"]:
-            parts.append(Score(name, reason="neither word is likelier"))
-        else:
-            parts.append(_flag(name, max(found, key=found.get) == target))
+    return parts if step is None else parts + _by_probability(f"{task}_by_probability", target, step)
+
+
+def _by_probability(name: str, target: str, step: dict[str, Any]) -> list[Score]:
+    """Right by the likelier word, and where content-free prompts were put by the one that gains more on them."""
+    from adhere.score.calibration import calibrated, logs
+
+    found = {word: step["probabilities"][word] or 0.0 for word in ("yes", "no")}
+    parts = [_likelier(name, found, target)]
+    if "content_free" in step:
+        seen = any(found.values())
+        masses = [step["mass"] * p for p in found.values()]
+        shares = calibrated(logs(masses), [logs(p) for p in step["content_free"]]) if seen else [0.0, 0.0]
+        parts.append(_likelier(f"{name}_calibrated", dict(zip(found, shares, strict=True)), target))
     return parts
+
+
+def _likelier(name: str, found: dict[str, float], target: str) -> Score:
+    said = max(found, key=found.__getitem__)
+    if min(found.values()) == found[said]:
+        return Score(name, reason="neither word is likelier")
+    return _flag(name, said == target, f"{said} ({found[said]:.2f}), not {target}")
 
 
 def _summarised(target: str, response: Response) -> list[Score]:
