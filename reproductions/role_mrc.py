@@ -53,7 +53,7 @@ class Size(NamedTuple):
 
 SIZES = {
     "smoke": Size(1, 2, 1, 2, 8),
-    "small": Size(6, 12, 1, 40, 40),
+    "small": Size(6, 20, 2, 80, 64),
     "medium": Size(7, 20, 3, 60, 96),
     "full": Size(7, 20, 3, 60, 256),
 }
