@@ -21,6 +21,7 @@ torch = pytest.importorskip("torch")
 
 from adhere.models.torch_backend import Torch  # noqa: E402
 from adhere.models.torch_decode import draw  # noqa: E402
+from tiny_llama import save_tiny_llama  # noqa: E402
 
 TEMPLATE = (
     "{% for m in messages %}<s>{{ m.role }}\n{{ m.content }}</s>{% endfor %}"
@@ -29,33 +30,9 @@ TEMPLATE = (
 PROMPTS = ["one", "a much longer prompt than the others, with commas", "zwei", "3", "q" * 40]
 
 
-def tiny_tokenizer() -> Any:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    vocabulary = {t: i for i, t in enumerate(["<s>", "</s>", *sorted(pre_tokenizers.ByteLevel.alphabet())])}
-    tokenizer = Tokenizer(models.BPE(vocabulary, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", chat_template=TEMPLATE
-    )
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    place = tmp_path_factory.mktemp("tiny")
-    torch.manual_seed(1)
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-    config = LlamaConfig(vocab_size=264, num_key_value_heads=2, max_position_embeddings=256, eos_token_id=1, **sizes)
-    model = LlamaForCausalLM(config)
-    for weight in model.parameters():
-        weight.data *= 6  # far from uniform, so that the texts vary
-    model.save_pretrained(place)
-    tiny_tokenizer().save_pretrained(place)
-    return place
+    return save_tiny_llama(tmp_path_factory.mktemp("tiny"), 256, template=TEMPLATE, loud=6)
 
 
 DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]

@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch")
 
 from adhere.models.torch_backend import Torch  # noqa: E402
 from adhere.models.torch_rules import _SENTENCE_END, Biases, _Words  # noqa: E402
+from tiny_llama import save_tiny_llama  # noqa: E402
 
 PROMPTS = ["one", "a much longer prompt than the others, with commas", "zwei", "q" * 40]
 PAPER = Rules(eos_slope=15 / 250, eos_max=15.0, tokens={"a": -4.0, "!": 1.0}, diversity=-1.5)
@@ -25,26 +26,7 @@ PAPER = Rules(eos_slope=15 / 250, eos_max=15.0, tokens={"a": -4.0, "!": 1.0}, di
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Torch:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    place = tmp_path_factory.mktemp("tiny")
-    vocabulary = {t: i for i, t in enumerate(["<s>", "</s>", *sorted(pre_tokenizers.ByteLevel.alphabet())])}
-    tokenizer = Tokenizer(models.BPE(vocabulary, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>").save_pretrained(place)
-    torch.manual_seed(1)
-    sizes: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=264, num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512, eos_token_id=1,
-            **sizes,
-        )
-    )  # fmt: skip
-    for weight in model.parameters():
-        weight.data *= 6
-    model.save_pretrained(place)
+    place = save_tiny_llama(tmp_path_factory.mktemp("tiny"), 512, loud=6)
     return Torch(place, device="cpu", dtype="float32")
 
 

@@ -10,6 +10,7 @@ import pytest
 from adhere.errors import DataError, UsageError
 from adhere.records import Message
 from adhere.train.lora import IGNORE, NextToken, Row, Settings, batches, chat_row, text_row, tune
+from tiny_llama import byte_tokenizer, tiny_llama
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
@@ -20,33 +21,13 @@ TEMPLATE = (
 )
 
 
-def tiny_tokenizer() -> Any:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    vocabulary = {t: i for i, t in enumerate(["<s>", "</s>", *sorted(pre_tokenizers.ByteLevel.alphabet())])}
-    tokenizer = Tokenizer(models.BPE(vocabulary, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", chat_template=TEMPLATE
-    )
-
-
 def tiny_model() -> Any:
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-    model = LlamaForCausalLM(LlamaConfig(vocab_size=264, num_key_value_heads=2, eos_token_id=1, **sizes))
-    for weight in model.parameters():
-        weight.data *= 6  # as far from uniform as a trained model
-    return model
+    return tiny_llama(2048, loud=6)
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
-    return tiny_tokenizer()
+    return byte_tokenizer(TEMPLATE)
 
 
 def rows_of(tokenizer: Any, n: int = 6) -> list[Row]:
@@ -73,7 +54,7 @@ def test_only_the_answer_and_the_end_of_its_turn_are_trained_on(tokenizer: Any) 
 
 
 def test_a_template_without_an_end_of_turn_is_refused(tokenizer: Any) -> None:
-    other = tiny_tokenizer()
+    other = byte_tokenizer(TEMPLATE)
     other.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"
     with pytest.raises(DataError, match="ends a turn"):
         chat_row(other, [Message("user", "Hello")], "Yes.")

@@ -13,6 +13,7 @@ from adhere.errors import DataError, UsageError
 from adhere.records import Instruction
 from adhere.train.lora import Settings
 from adhere.train.router import GroupOfPrompts, YesOfGroup, train_llm_router
+from tiny_llama import byte_tokenizer, tiny_llama
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
@@ -24,21 +25,8 @@ OUTCOMES = [Outcome(i.id, c, float((c == "adder") == i.id.startswith("+"))) for 
 
 
 def loaded(context: int = 2048) -> tuple[Any, Any]:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    vocabulary = {t: i for i, t in enumerate(["<s>", "</s>", *sorted(pre_tokenizers.ByteLevel.alphabet())])}
-    raw = Tokenizer(models.BPE(vocabulary, []))
-    raw.pre_tokenizer, raw.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     template = "{% for m in messages %}{{ m.content }}{% endfor %}{% if add_generation_prompt %}<s>{% endif %}"
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="</s>", chat_template=template)
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-    config = LlamaConfig(vocab_size=264, num_key_value_heads=2, max_position_embeddings=context, **sizes)
-    model = LlamaForCausalLM(config)
-    for weight in model.parameters():
-        weight.data *= 6
-    return tokenizer, model
+    return byte_tokenizer(template), tiny_llama(context, loud=6)
 
 
 def test_the_loss_is_the_groups_cross_entropy_with_the_solved_one_first() -> None:

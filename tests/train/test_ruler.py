@@ -22,6 +22,7 @@ pytest.importorskip("peft")
 
 from adhere.models.torch_backend import Torch  # noqa: E402
 from adhere.train.lora import Settings  # noqa: E402
+from tiny_llama import save_tiny_llama  # noqa: E402
 
 TEMPLATE = (
     "{% for m in messages %}<s>{{ m.role }}\n{{ m.content }}{% if not (loop.last and m.role == 'assistant' and "
@@ -39,23 +40,8 @@ ROWS = [example(f"say {who}", " ".join([who] * n)) for who in ("go", "no", "up",
 
 
 def tiny(place: Path, tied: bool) -> Path:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    vocabulary = {t: i for i, t in enumerate(["<s>", "</s>", *sorted(pre_tokenizers.ByteLevel.alphabet())])}
-    tokenizer = Tokenizer(models.BPE(vocabulary, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", chat_template=TEMPLATE
-    ).save_pretrained(place)
-    config = LlamaConfig(
-        vocab_size=258, hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=256, eos_token_id=1, bos_token_id=0,
-        tie_word_embeddings=tied,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(place)
-    return place
+    sizes = {"vocab_size": 258, "hidden_size": 48, "intermediate_size": 96}
+    return save_tiny_llama(place, 256, template=TEMPLATE, bos_token_id=0, tie_word_embeddings=tied, **sizes)
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["tied", "untied"])

@@ -21,6 +21,7 @@ from adhere.score.judges.self_j import SelfJ
 from adhere.score.resolve import resolve
 from adhere.train.lora import Settings
 from adhere.train.self_j import Distillation, JudgeRow, Pair, build, calibrate, pairs, target, train
+from tiny_llama import save_tiny_llama
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
@@ -101,28 +102,9 @@ def row(id: str, response: str = "an answer", digit: int = 7, question: str = "W
     return JudgeRow(id, question, "because", response, digit, 7.0, 0.5, "tiny")
 
 
-def tiny(folder: Path) -> Path:
-    """A random byte-level Llama on disk."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    vocabulary = {t: i for i, t in enumerate(["<s>", "</s>", *sorted(pre_tokenizers.ByteLevel.alphabet())])}
-    raw = Tokenizer(models.BPE(vocabulary, []))
-    raw.pre_tokenizer, raw.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="</s>")
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-    model = LlamaForCausalLM(LlamaConfig(vocab_size=264, num_key_value_heads=2, eos_token_id=1, **sizes))
-    for weight in model.parameters():
-        weight.data *= 6
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny(tmp_path_factory.mktemp("tiny"))
+    return save_tiny_llama(tmp_path_factory.mktemp("tiny"), 2048, loud=6)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from adhere.errors import UsageError, WeightsError
 from adhere.records import Instruction, Message, Response
 from adhere.score.resolve import resolve
 from adhere.score.rewards.model import Reward
+from tiny_llama import byte_tokenizer
 
 ASKED = Instruction.of("Name a colour.")
 TEXTS = ("Blue.", "I would rather not.", "Red, or perhaps a greenish kind of yellow that nobody has named yet.", "x")
@@ -22,22 +23,18 @@ TEXTS = ("Blue.", "I would rather not.", "Red, or perhaps a greenish kind of yel
 def save_tiny_reward_model(place: Path, outputs: int = 1, labels: dict[int, str] | None = None) -> Path:
     """A random Llama with a reward head. Its pad token is its end token, as in many published ones."""
     import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForSequenceClassification, PreTrainedTokenizerFast
+    from transformers import LlamaConfig, LlamaForSequenceClassification
 
-    vocabulary = {t: i for i, t in enumerate(["<s>", "</s>", *sorted(pre_tokenizers.ByteLevel.alphabet())])}
-    inner = Tokenizer(models.BPE(vocabulary, []))
-    inner.pre_tokenizer, inner.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     torch.manual_seed(1)
     config = LlamaConfig(
         vocab_size=264, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
         max_position_embeddings=256, eos_token_id=1, pad_token_id=1, num_labels=outputs, id2label=labels,
     )  # fmt: skip
     LlamaForSequenceClassification(config).save_pretrained(place)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, bos_token="<s>", eos_token="</s>", pad_token="</s>")
-    tokenizer.chat_template = (
+    tokenizer = byte_tokenizer(
         "{{ bos_token }}{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}{{ eos_token }}{% endfor %}"
     )
+    tokenizer.pad_token = "</s>"
     tokenizer.save_pretrained(place)
     return place
 
