@@ -30,6 +30,7 @@ _CLASSES = {
     "FewShot": "few_shot",
     "LengthControl": "length_control",
     "Multitask": "multitask",
+    "Ocr": "ocr",
     "ProductOfExperts": "product_of_experts",
     "Prompted": "prompt_program",
     "Route": "route",

@@ -16,7 +16,7 @@ from adhere.records import Message, Record, Response, TokenLogprob
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Backend", "Capability", "ModelInfo", "Piece", "Request", "Rules", "Sampling"]
+__all__ = ["NO_EYES", "Backend", "Capability", "ModelInfo", "Piece", "Request", "Rules", "Sampling"]
 
 Capability = Literal[
     "chat",  # has a chat template (or a chat endpoint)
@@ -41,6 +41,7 @@ HINTS: dict[str, str] = {
     "prompt_diversity": "llama.cpp and torch can, e.g. torch:smollm2",
     "logit_bias": "llama.cpp and torch can, e.g. torch:smollm2",
 }
+NO_EYES = "Let it read the text on them, --strategy ocr (pip install 'adhere[vision]'), or ask a model that sees"
 
 
 class Rules(Record, omit_defaults=False):

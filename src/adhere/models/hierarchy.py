@@ -21,7 +21,7 @@ from adhere.errors import UsageError
 from adhere.models.prompts import Template
 from adhere.records import Document, Instruction, Message, encode
 
-__all__ = ["render_documents"]
+__all__ = ["defused", "render_documents"]
 
 # What chat templates mean by themselves, and our own fence: untrusted text must not be able to write either.
 _CONTROL = re.compile(
@@ -85,11 +85,11 @@ def _fence_tool(message: Message, number: int, key: str) -> Message:
 
 def _fenced(text: str, title: str, number: int, key: str) -> str:
     return Template.of("adhere.models", "doc_untrusted").render(
-        number=number, key=key, title=_defused(" ".join(title.split())), text=_defused(text)
+        number=number, key=key, title=defused(" ".join(title.split())), text=defused(text)
     )
 
 
-def _defused(text: str) -> str:
+def defused(text: str) -> str:
     """The text with a space inside whatever a chat template or the fence would take for its own."""
     return _CONTROL.sub(lambda mark: f"{mark[0]} ", text)
 

@@ -7,7 +7,7 @@ import json
 from typing import Any, NamedTuple
 
 from adhere.errors import CapabilityError, ContextError, DataError, DependencyError, ModelError, UsageError
-from adhere.models.base import Piece, Request, Sampling
+from adhere.models.base import NO_EYES, Piece, Request, Sampling
 from adhere.records import ImagePart, TokenLogprob, Usage
 
 __all__ = ["Answer", "binding", "check_schema", "collect", "payload_of", "piece_of", "raise_error"]
@@ -69,7 +69,7 @@ def payload_of(request: Request, context: int = 0) -> dict[str, Any]:
         if message.role not in ROLES:  # the engine would put it into the template, unnoticed
             raise DataError(f"'{message.role}' is not a role", hint=f"Roles are {', '.join(ROLES)}")
         if not isinstance(message.content, str) and any(isinstance(part, ImagePart) for part in message.content):
-            raise CapabilityError("this engine reads no images")
+            raise CapabilityError("this engine sees no images", hint=NO_EYES)
     # A lone surrogate cannot reach the engine; it becomes "?", as in everything that is stored.
     texts = [m.text.encode("utf-8", "replace").decode() for m in request.messages]
     if request.chat:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from adhere.errors import CapabilityError, ModelError
-from adhere.models.base import Request, Sampling
+from adhere.models.base import NO_EYES, Request, Sampling
 from adhere.records import ImagePart
 
 __all__ = ["Grammars", "ids_of", "sane", "stop_tokens", "text_decoder", "token_namer"]
@@ -26,7 +26,7 @@ def ids_of(tokenizer: Any, request: Request) -> list[int]:
     """
     for message in request.messages:
         if not isinstance(message.content, str) and any(isinstance(p, ImagePart) for p in message.content):
-            raise CapabilityError("the torch backend reads text alone, and a message holds an image")
+            raise CapabilityError("the torch backend reads text alone, and a message holds an image", hint=NO_EYES)
     if not request.chat:
         ids = tokenizer("\n".join(sane(m.text) for m in request.messages))["input_ids"]
     else:

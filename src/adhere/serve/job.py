@@ -192,6 +192,9 @@ def _part(part: Part, at: int) -> TextPart | ImagePart:
         return TextPart(part.text)
     url = (part.image_url or {}).get("url")
     if part.type == "image_url" and isinstance(url, str):
+        if not url.startswith(("data:", "http://", "https://")):  # a path would be one of this machine's files
+            raise ApiError(400, "an image is a data: URI or an http(s) address", code="invalid_value",
+                           param=f"messages[{at}].content")  # fmt: skip
         return ImagePart(ImageUrl(url))
     raise ApiError(400, f"content of type '{part.type[:50]}' is not supported, or lacks its value",
                    code="unsupported_parameter", param=f"messages[{at}].content")  # fmt: skip

@@ -2,7 +2,7 @@
 
 - `mmmt-if`: our own twelve chats of eight turns, orders where they came, images as the text on them.
 - `mmmt-if-placement`: the same turns with orders dispersed, at the end, both, or never shown, paired.
-- `mmmt-if-images`: the images drawn, for models that see.
+- `mmmt-if-images`: the images drawn, for models that see, or for any with `--strategy ocr`.
 - `mmmt-if-file`: your chats, `mmmt-if/chats.jsonl` in the data directory (`chats.py` has the form).
 
 The history holds the model's own answers. With `--samples 4 --temperature 1`, the paper's, PIF-4-K is reported.
@@ -66,7 +66,7 @@ def placements() -> list[Instruction]:
 
 @benchmark(
     "mmmt-if-images",
-    about="the same chats with their images drawn, for models that see",
+    about="the same chats with their images drawn, for models that see or --strategy ocr",
     size=95,
     licence="Apache-2.0",
     metrics=METRICS,
