@@ -4,6 +4,8 @@ Our own chats of eight turns, at temperature 1 as in the paper: the orders where
 after the current question only, both, and never shown, which is how much of them is met by luck. All placements on the
 same turns, differences paired, intervals over chats. The history holds the model's own answers. Without a model: one
 canned answer to everything, and the best of the four samples of a turn as a checker would pick it.
+
+The images' part: twelve drawn images, a question on each, answered through OCR without and with the orders of the chat.
 """
 
 from __future__ import annotations
@@ -17,23 +19,26 @@ from adhere.bench.base import Options, Scored
 from adhere.bench.figures import share
 from adhere.bench.mmmt_if.chats import scenes
 from adhere.bench.mmmt_if.dialogue import PLACEMENTS, Placement, ask, rows
+from adhere.bench.mmmt_if.reading import read_and_answer
 from adhere.bench.mmmt_if.scoring import Pif, placement_summary, summary
 from adhere.bench.scored import cluster, grade_scored
 from adhere.engine.sync import call
 from adhere.records import Response
+from adhere.vision import RapidOCR
 
 
 class Size(NamedTuple):
-    """Chats, turns of each, samples of the dispersed placement, tokens an answer."""
+    """Chats, turns of each, samples of a dispersed turn and of a question on an image, tokens an answer, images."""
 
     chats: int
     turns: int
     samples: int
     tokens: int
+    images: int = 12
 
 
 SIZES = {
-    "smoke": Size(1, 2, 2, 12),
+    "smoke": Size(1, 2, 2, 12, 2),
     "small": Size(6, 5, 4, 60),
     "medium": Size(12, 8, 4, 60),
     "full": Size(12, 8, 4, 256),
@@ -52,6 +57,7 @@ def run(scale: str, model: str) -> dict[str, Any]:
 
 
 async def _run(size: Size, name: str) -> dict[str, Any]:
+    RapidOCR()  # where its package is missing, that is said before minutes of answering
     chats = [chat for chat in scenes() if chat.turns[0].instructions][: size.chats]
     chats += [chat for chat in scenes() if chat not in chats][: size.chats - len(chats)]
     async with adhere.load(name, max_tokens=size.tokens, temperature=1.0) as loaded:
@@ -62,6 +68,7 @@ async def _run(size: Size, name: str) -> dict[str, Any]:
             settings = Settings(samples=size.samples if placement == "dispersed" else 1)
             answers = await answers_to(chosen, loaded, settings, ask=ask, options=options)
             scored += await grade_scored(answers, Pif(), options)
+        images = await read_and_answer(loaded, images=size.images, samples=size.samples)
     dispersed = _of(scored, "dispersed")
     canned = await grade_scored([(s.instruction, 0, Response(CANNED), None) for s in dispersed], Pif(), options)
     found = summary(dispersed, options)
@@ -87,8 +94,12 @@ async def _run(size: Size, name: str) -> dict[str, Any]:
             f"with each further order   {_points(found['per_order'])};  turn {_points(found['per_turn'])}",
             *(f"{key.replace('_', '-').upper():<9} {_percent(f)}" for key, f in found.items() if key.startswith("pif")),
             f"best of {size.samples} samples of a turn, chosen by PIF: {_percent(best)}",
+            f"OCR reads the key string of {_percent(images['read'])} of {size.images} images",
+            *(f"key string in the answer, {arm:<9} {_percent(figure)}" for arm, figure in images["named"].items()),
+            f"orders cost {_points(images['orders_cost'])};  the image brings {_points(images['image_brings'])}",
         ],
         "pif": pif, "by_orders": by_orders, "placements": placed, "figures": found, "best_of_samples": best,
+        "images": images,
         "history": "the model's own answers", "splitter": "sentences by Punkt",
         "n": len(scored), "chats": len(chats), "new_tokens_cap": size.tokens, "paper": PAPER,
         "examples": [{"id": s.instruction.id, "orders": s.instruction.meta["told"], "answer": s.response.text}
