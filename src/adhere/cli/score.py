@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write each row back with its verdicts (JSONL)."
 )
 @click.option("--run", "run_dir", type=click.Path(file_okay=False, path_type=Path), help="Also write a run directory.")
-@click.option("--unsafe-sandbox", is_flag=True, help="Run generated code even where it cannot be isolated.")
+@click.option("--unsafe-sandbox/--sandbox", default=False,
+              help="Run generated code even where it cannot be isolated, or only isolated: the default.")  # fmt: skip
 @data_dir_option
 @json_option
 def command(
