@@ -59,6 +59,8 @@ METRICS = {
     "k_bert_score": Metric("K-BERTScore, precision (MiniLM)", ""),
     "k_llm_eval": Metric("judge: supported by the passages"),
     "faith_critic": Metric("judge: probability of being unfaithful", "", "lower"),
+    "q2": Metric("judge: Q², questions about the answer put to the passages"),
+    "q2_f1": Metric("judge: Q² by words alone"),
     "k_precision_answered": Metric("K-Precision of answers that do not decline"),
     "declined": Metric("declines where it need not", better="lower"),
     "refuses": Metric("irrelevant passage: says it does not know"),
@@ -89,7 +91,7 @@ class QAScorer:
     """Grades an answer of any setting; `passed` is whether it holds a known answer, or refuses or answers as it should.
 
     Args:
-        measures: Scorers of more (BERTScore, judges), whose scores become parts.
+        measures: Scorers of more (BERTScore, judges); their scores, or what these have for parts, become parts.
     """
 
     def __init__(self, measures: Sequence[Any] = ()) -> None:
@@ -111,7 +113,7 @@ class QAScorer:
         parts.append(_part("declined", float(declined)))
         cleaned = msgspec.structs.replace(response, text=answer)
         more = await asyncio.gather(*(m.score(instruction, cleaned) for m in self.measures))
-        parts += [m for m in more if not m.reason.startswith("there are no")]
+        parts += [part for m in more if not m.reason.startswith("there are no") for part in m.parts or (m,)]
         holds = found["strict_recall"] == 1.0 if instruction.references else None
         return Score("recall", found.get("recall"), holds, tuple(parts))
 
@@ -128,9 +130,10 @@ def make_scorer(options: Options) -> QAScorer:
         log.warning("BERTScore is left out: %s", error)
     if options.judge is not None:
         from adhere.score.judges.faithfulness import FaithCritic, LLMEval, judging_model
+        from adhere.score.judges.q2 import Q2
 
         judge = judging_model(options.judge)
-        measures += [LLMEval(judge, "references"), LLMEval(judge, "passages"), FaithCritic(judge)]
+        measures += [LLMEval(judge, "references"), LLMEval(judge, "passages"), FaithCritic(judge), Q2(judge)]
     return QAScorer(measures)
 
 
