@@ -26,19 +26,19 @@ def command() -> None:
 @command.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """All methods with their roles, parts and newest result."""
+    """All methods with their roles, parts, and whether their claim held on small models."""
     found = methods()
     if as_json:
         print_json([_document(m) for m in found])
         return
-    made = table("slug", "name", "roles", "state", "parts", "result", right=("parts",),
+    made = table("slug", "name", "roles", "state", "parts", "claim", right=("parts",),
                  title=summary(found))  # fmt: skip
     for m in found:
-        parts = sum(map(len, m.parts.values()))
-        made.add_row(
-            m.slug, m.name + (" (extra)" if m.extra else ""), " ".join(m.roles), m.state, str(parts or ""), _headline(m)
-        )
+        parts, holds = sum(map(len, m.parts.values())), m.result["holds"] if m.result else ""
+        name = m.name + (" (extra)" if m.extra else "")
+        made.add_row(m.slug, name, " ".join(m.roles), m.state, str(parts or ""), holds)
     print_table(made)
+    click.echo("adhere methods show SLUG: the claim, and the figures that were measured")
 
 
 @command.command("show")
@@ -59,11 +59,13 @@ def show(slug: str, as_json: bool) -> None:
     for room, names in m.parts.items():
         more = f" … ({len(names)} in all)" if len(names) > 6 else ""
         click.echo(f"  {room:<7} {', '.join(names[:6])}{more}")
-    click.echo(f"  result  {_headline(m) or 'none yet'}")
-
-
-def _headline(m: Method) -> str:
-    return str(m.result.get("headline", "")) if m.result else ""
+    if not m.result:
+        click.echo("  result  none yet")
+        return
+    click.echo(f"  claim   {m.result['claim']}\n  result  {m.result['holds']} at scale {m.result['scale']}: "
+               f"{m.result['headline']}\n  again   {m.result['command']}")  # fmt: skip
+    for line in m.result["lines"]:
+        click.echo(f"          {line}")
 
 
 def _document(m: Method) -> dict[str, Any]:
