@@ -52,6 +52,7 @@ RELATIONS = {
     "letter_count": "keywords:letter_frequency",
     "uppercase_words": "change_case:capital_word_frequency",
 }
+UNCOUNTED = ({"at_least": 1}, {"at_least": 2}, {"exactly": 0})
 NUMBERS = ("num_words", "num_sentences", "frequency", "let_frequency", "capital_frequency")
 Gold = tuple[str, str]  # an id and its arguments in one canonical spelling
 
@@ -85,6 +86,8 @@ def to_ifeval(constraint: Constraint) -> list[Gold]:
         return [(RELATIONS[constraint.kind], f"{subject} {relation} {n}") for relation, n in bounds]
     if constraint.kind == "without" and args.get("characters") == ",":
         return [(PLAIN_IDS["no_commas"], "")]
+    if constraint.kind == "bullets" and args in UNCOUNTED:
+        return []  # "as bullet points" and "no bullet points" are wishes; IFEval's id asks for a number of them
     if constraint.kind not in PLAIN_IDS:
         return []
     return [(PLAIN_IDS[constraint.kind], _native_arguments(constraint.kind, args))]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from adhere.constraints.plain.numbers import ORDINALS
 from adhere.constraints.plain.reading import Found, Quantity, Reading
+from adhere.constraints.plain.scope import of_a_part
 
 __all__ = ["RULES"]
 
@@ -31,19 +32,23 @@ _SOME_CAPITAL_WORDS = re.compile(
 # What follows a number, in order of precedence: the noun decides the kind.
 _NOUNS = (
     ("bullets", r"(?:\w{1,15} )?bullet(?:ed)?(?:[- ]?points?| items?| list items?|s)?\b"),
-    ("numbered", r"(?:numbered|ordered) (?:items?|steps?|points?|entries|list items?)\b"),
-    ("headings", r"(?:markdown )?(?:sub)?(?:headings?|headers?)\b"),
+    (
+        "numbered",
+        r"(?:numbered|ordered) (?:items?|steps?|points?|entries|list items?|tips|ideas|questions|reasons|lines)\b",
+    ),
+    ("headings", r"(?:markdown |section )?(?:sub-?)?(?:headings?|headers?)\b"),
     ("placeholders", r"(?:\w{1,15} )?placeholders?\b(?: (?:represented by|in|wrapped in|with|using) square brackets)?"),
     ("sentences", r"(?:\w{1,15} )?sentences?\b"),
     ("paragraphs", r"(?:\w{1,15} )?paragraphs?\b"),
-    ("characters", r"characters?\b"),
-    ("lines", r"(?:[\w-]{1,15} )?lines?\b"),
+    ("characters", r"(?:characters?|chars?)\b"),
+    ("lines", r"(?:[\w-]{1,15} )?lines?\b(?! of (?!text|verse|poetry|prose|output|plain|rhym))"),
     ("words", r"(?:\w{1,15} )?words?\b(?! (?:or phrases?|that|which|starting|beginning|in (?:all|caps|bold|italic)))"),
 )
 _NOUN = re.compile(r"[\s-](?:" + "|".join(f"(?P<{kind}>{noun})" for kind, noun in _NOUNS) + ")", re.IGNORECASE)
 # "The number of sentences should be in the range of 40 to 60"; "keep the word count under 100".
 _NOUN_FIRST = re.compile(
-    r"\b(?:(?:the )?number of (?P<many>words|sentences|paragraphs|characters|lines|bullets|bullet points|placeholders)"
+    r"\b(?:(?:the )?number of (?P<many>words|sentences|paragraphs|characters|lines|bullets|bullet points"
+    r"|placeholders)"
     r"|(?P<count>word|sentence|paragraph|character|line) (?:count|limit))(?: (?:in (?:your|the)(?! range)|of|your"
     r"|the|entire|whole|response|answer"
     r"|output|reply|should|must|needs?|has|have|to|be|is|stay|kept|remain|limited|lie|are)){0,10}:?\s",
@@ -56,12 +61,12 @@ _DEMAND = re.compile(
     r"(?: (?:me|us|it|up))?\s$",
     re.IGNORECASE,
 )
-# "Each bullet has at most 10 words" says nothing about the whole answer.
-_EACH_BEFORE = re.compile(r"\b(?:each|every|per)\b[^.,;:\n]{0,40}$", re.IGNORECASE)
-_EACH_AFTER = re.compile(
-    r"(?: long)? (?:each\b|per\b|(?:in|for) (?:each|every)\b|(?:a|an) (?:paragraph|line|bullet|sentence))",
-    re.IGNORECASE,
-)
+# A clause that is nothing but an amount is a demand too: "Write a limerick. Five lines, no title."
+_CLAUSE_BEGINS = re.compile(r"(?:^|[.!?:;\n(]\s?|,\s|[-*•]\s)(?:and |but |please )?$", re.IGNORECASE)
+_CLAUSE_ENDS = re.compile(r"(?: only| please| long| total| in total| overall)?(?:[.,;:!?)\n]|$)", re.IGNORECASE)
+_IN_WORDS = re.compile(r"\b(?:in|be|is) (?:just )?$", re.IGNORECASE)
+FEW = 20  # so many words can be counted while writing: a bare number of them is exact, a larger one approximate
+_LETTER_TASK = re.compile(r"\b(?:e-?mail|letter|reply to|note to|message to|cover letter)\b", re.IGNORECASE)
 # "A three-line poem" counts the lines of the whole; "a 200-word essay" only says how long it may be.
 _COMPOUND = re.compile(r"-(?:sentence|line)$", re.IGNORECASE)
 _BARE_IN_PROMPTS = {"bullets", "numbered", "headings", "placeholders", "paragraphs"}
@@ -78,6 +83,18 @@ _SOME_UNIT = re.compile(rf"\s(?:\w{{1,20}} ){{0,3}}{_UNIT}", re.IGNORECASE)
 _SIX = re.compile(r"(?<!\*)\*{6}(?!\*)|\b(?:6|six) (?:asterisks?|stars)\b", re.IGNORECASE)
 _THREE = re.compile(
     r"(?<![*\w])\*{3}(?![*\w])|\b(?:3|three) (?:asterisks?|stars|[\"']?\*[\"']? symbols)\b", re.IGNORECASE
+)
+_BLANK_LINE = re.compile(
+    r"\b(?:separated|divided|split)(?: from each other)? by (?:a |one )?(?:single )?(?:blank|empty) lines?\b"
+    r"|\bwith (?:a |one )?(?:blank|empty) lines? between (?:them|each|the \w{1,15})\b",
+    re.IGNORECASE,
+)
+# Of these each is one paragraph; a poem or an email may hold blank lines of its own.
+_ONE_PARAGRAPH = re.compile(
+    r"\s(?:\w{1,20} ){0,2}(?:paragraphs|tweets|captions|headlines|slogans|taglines|titles|jokes|sentences|lines"
+    r"|one-liners"
+    r"|quotes|riddles|blurbs|haikus|couplets)\b",
+    re.IGNORECASE,
 )
 _PAIR = re.compile(r"\bseparat\w{1,5} [^.\n]{1,60}? and [^.\n]{1,60}?\b(?:by|with|using)\b", re.IGNORECASE)
 _DIVIDER_LINE = re.compile(r"\n(?:\*{3}|\[?\*{3}\]?)(?=\n)")
@@ -96,7 +113,7 @@ _NTH = re.compile(
     re.IGNORECASE,
 )
 _NTH_STARTS = re.compile(
-    r"(?: (?:of|your|the|response|answer|must|should|needs?|has|have|to|will|that))*? (?:start|begin)(?:s|ning|ing)?"
+    r"(?: (?:of|your|the|response|answer|must|should|needs?|has|have|to|will|that)){0,12}? (?:start|begin)(?:s|ning|ing)?"
     r" with(?: the)?(?: (?:exact|single|first))? ?(?:word)?:?\s?[\"']?(?P<first>[^\W_][\w'-]{0,39})",
     re.IGNORECASE,
 )
@@ -104,8 +121,18 @@ _IS = re.compile(r"\s?(?:must|should|has to) be(?: the word)?:?\s[\"']?(?P<first
 _STARTS_NTH = re.compile(r"\s?with(?: the)?(?: word)?:?\s[\"']?(?P<first>[^\W_][\w'-]{0,39})", re.IGNORECASE)
 
 
+_NO_CAPITAL_WORDS = re.compile(
+    r"\b(?:no|without|avoid|don't use|do not use|never use)(?: any)? (?:words? (?:entirely |completely |fully "
+    r"|written |put )?"
+    rf"(?:in |with )(?:all )?{_CAPITAL}|(?:all[- ]caps|fully capitali[sz]ed|all[- ]capitals?|all-uppercase) words)\b",
+    re.IGNORECASE,
+)
+
+
 def capital_words(reading: Reading) -> Iterator[Found]:
     """At least 3 words in all capital letters."""
+    for none in reading.find(_NO_CAPITAL_WORDS):
+        yield reading.found(*none.span(), "uppercase_words", exactly=0)
     for quantity in reading.near(0, len(reading.text)):
         if noun := _CAPITAL_WORDS.match(reading.text, quantity.end):
             yield reading.found(quantity.start, noun.end(), "uppercase_words", **quantity.args)
@@ -134,6 +161,14 @@ def nth_paragraph(reading: Reading) -> Iterator[Found]:
 
 def separated(reading: Reading) -> Iterator[Found]:
     """Parts separated by ***, and several responses separated by six asterisks."""
+    for blank in reading.find(_BLANK_LINE):
+        counted = [
+            q for q in reading.near(blank.start() - 200, blank.start()) if _ONE_PARAGRAPH.match(reading.text, q.end)
+        ]
+        if len(counted) == 1 and counted[0].how != "about":
+            reading.take(counted[0].start, counted[0].end)
+            yield reading.found(*blank.span(), "paragraphs", **counted[0].args)
+            break
     if six := next(reading.find(_SIX), None):
         quantity = _units_before(reading, six.start())
         count = {"count": quantity.low} if quantity and quantity.low and quantity.low > 2 else {}
@@ -179,9 +214,13 @@ def counted(reading: Reading) -> Iterator[Found]:
         quantity = quantity._replace(end=noun.end()).bounded(reading.text)
         if _NOT_COUNTED & set(noun.group().lower().split()) or not _claimed(reading, quantity, kind):
             continue
+        if kind == "words" and quantity.how == "bare" and not reading.wish and (quantity.low or 0) > FEW:
+            quantity = quantity.roughly()
         yield reading.found(quantity.start, quantity.end, kind, **quantity.args)
     for noun in reading.find(_NOUN_FIRST):
-        if quantity := reading.at(noun.end()):
+        if (quantity := reading.at(noun.end())) and not of_a_part(reading.text, noun.start(), quantity.end):
+            if quantity.how == "bare" and "limit" in noun.group().lower():
+                quantity = quantity._replace(low=None, how="bound")
             kind = (noun["many"] or f"{noun['count']}s").lower().replace("bullet points", "bullets")
             yield reading.found(noun.start(), quantity.end, kind, **quantity.args)
 
@@ -191,18 +230,21 @@ RULES = (capital_words, nth_paragraph, sections, separated, counted)
 
 def _claimed(reading: Reading, quantity: Quantity, kind: str) -> bool:
     """Whether a number is a demand on the answer. In a wish it is; in a prompt "a 200 word essay" is a description."""
-    before, after = (
-        reading.text[max(0, quantity.start - 40) : quantity.start],
-        reading.text[quantity.end : quantity.end + 20],
-    )
-    if _EACH_BEFORE.search(before) or _EACH_AFTER.match(after):
+    if of_a_part(reading.text, quantity.start, quantity.end) or reading.quoted(quantity.start):
         return False
     if reading.wish or quantity.how in ("bound", "exactly"):
         return True
     if quantity.how == "about":
         return not reading.text.startswith(("some", "Some"), quantity.start)
     if kind in _BARE_IN_PROMPTS:
+        # A letter's greeting and closing are paragraphs of their own, which nobody counts who wants two of them.
+        return kind != "paragraphs" or not _LETTER_TASK.search(reading.text, 0, quantity.start)
+    before = reading.text[max(0, quantity.start - 16) : quantity.start]
+    clause_ends = bool(_CLAUSE_ENDS.match(reading.text, quantity.end))
+    if clause_ends and kind != "characters" and _CLAUSE_BEGINS.search(before):
         return True
+    if kind == "words":
+        return clause_ends and bool(_IN_WORDS.search(before))
     demanded = _DEMAND.search(reading.text, max(0, quantity.start - 16), quantity.start)
     compound = _COMPOUND.search(reading.text, quantity.start, quantity.end)
     return kind in ("sentences", "lines") and bool(demanded or compound)

@@ -38,13 +38,14 @@ _TENS = {
     for value, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)
 }
 _SCALES = {"dozen": 12, "hundred": 100, "thousand": 1000}
-_WORDS = _UNITS | _TENS
+_WORDS = _UNITS | _TENS | {"single": 1}
 
 _unit = "|".join(sorted(_UNITS, key=len, reverse=True))
 _small = rf"(?:(?:{'|'.join(_TENS)})(?:[- ](?:{_unit}))?|{_unit})"
 # Digits are limited to seven: longer ones are identifiers, not counts.
 NUMBER = (
-    rf"(?:\d{{1,3}}(?:,\d{{3}}){{1,2}}|\d{{1,7}}|half a dozen|(?:(?:an?|{_small}) )?(?:{'|'.join(_SCALES)})"
+    rf"(?:\d{{1,3}}(?:,\d{{3}}){{1,2}}|\d{{1,7}}|half a dozen|(?<!not )(?:a )?single"
+    rf"|(?:(?:an?|{_small}) )?(?:{'|'.join(_SCALES)})"
     rf"(?: (?:and )?{_small})?|{_small})"
 )
 ORDINALS = {

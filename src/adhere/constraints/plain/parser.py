@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from adhere.constraints.plain import amounts, shape, vocabulary, whole
+from adhere.constraints.plain import amounts, lists, mentions, scope, shape, vocabulary, whole
 from adhere.constraints.plain.reading import Found, Reading
 from adhere.records import Constraint
 
@@ -22,18 +23,22 @@ RULES: tuple[Callable[[Reading], Iterator[Found]], ...] = (
     amounts.nth_paragraph,
     whole.ends_with,
     whole.starts_with,
+    # SIGNED
     shape.quoted,
     shape.highlights,
     amounts.sections,
     vocabulary.letters,
     vocabulary.counted_words,
     vocabulary.keywords,
+    mentions.mentioned,
     amounts.separated,
     amounts.counted,
     shape.case,
     vocabulary.characters,
     shape.json_format,
-    shape.marked_lists,
+    lists.none_of,
+    lists.marked,
+    lists.forms,
     whole.language,
 )
 
@@ -56,7 +61,15 @@ _CLAUSES = re.compile(r"[.;:!?\n]|,(?!\d)|\s(?:and|but)\s", re.IGNORECASE)
 _SENTENCES = re.compile(r"(?<=[.!?])\s|\n")
 _CUE = re.compile(
     r"\b(?:must|at least|at most|exactly|no more than|less than|more than|fewer than|do not|don't|avoid|without"
-    r"|only use|refrain)\b",
+    r"|only use|refrain|never|always|should|needs? to|make sure|ensure|mention|be sure|stay|keep (?:it|the|your)"
+    r"|in an? [\w-]{1,15} (?:tone|style|voice)|no longer than)\b",
+    re.IGNORECASE,
+)
+# Where the next demand of a sentence begins.
+_DEMANDS = re.compile(
+    r"[;:]\s|,\s(?:and |but |then )?|\s(?:and|but|then)\s(?=(?:also |please )?(?:do not|don't|never|always|avoid"
+    r"|make|keep"
+    r"|use|include|mention|write|end|start|stay|be|add|give|refrain|ensure)\b)",
     re.IGNORECASE,
 )
 
@@ -90,6 +103,9 @@ def find_in(prompt: str) -> Parsed:
 
 def _read(text: str, *, wish: bool) -> tuple[Reading, list[Found]]:
     reading = Reading(text, wish=wish)
+    if not wish:
+        for start, end in (*scope.pasted(reading.text), *scope.conditional(reading)):
+            reading.take(start, end)
     found = [one for rule in RULES for one in rule(reading)]
     return reading, _merge(sorted(found, key=lambda f: (f.start, f.end)))
 
@@ -145,13 +161,24 @@ def _left_over(reading: Reading) -> Iterator[str]:
 
 
 def _suspicious(reading: Reading) -> Iterator[str]:
-    """The sentences of a prompt that sound like a demand and gave no constraint."""
-    position = index = 0
+    """What sounds like a demand and gave no constraint: sentences, and clauses of those that gave another one."""
+    conditions = set(scope.conditional(reading))
+    aside = [stretch for stretch in reading.taken if stretch not in conditions]
+    position = 0
     for cut in [*(m.end() for m in _SENTENCES.finditer(reading.text)), len(reading.text)]:
-        sentence = reading.text[position:cut]
-        while index < len(reading.taken) and reading.taken[index][1] <= position:
-            index += 1
-        understood = index < len(reading.taken) and reading.taken[index][0] < cut
-        if not understood and _CUE.search(sentence):
-            yield sentence.strip()
+        if not _overlaps(aside, position, cut):
+            clauses = [(position, cut)]
+        else:
+            joints = [m.span() for m in _DEMANDS.finditer(reading.text, position, cut)]
+            starts, ends = [position, *(end for _, end in joints)], [*(start for start, _ in joints), cut]
+            clauses = [c for c in zip(starts, ends, strict=True) if not _overlaps(aside, *c)]
+        for start, end in clauses:
+            if _CUE.search(reading.text, start, end):
+                yield reading.text[start:end].strip()
         position = cut
+
+
+def _overlaps(stretches: list[tuple[int, int]], start: int, end: int) -> bool:
+    """Whether one of the ordered stretches shares a character with that one."""
+    index = bisect_left(stretches, (end,))
+    return index > 0 and stretches[index - 1][1] > start

@@ -19,21 +19,25 @@ __all__ = ["Found", "Quantity", "Reading"]
 _QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'", "`": "'"})
 _SPACES = re.compile(r"\s+")
 
-_MORE = r"more than|greater than|longer than|over|above|exceeding|in excess of|exceeds?"
-_LESS = r"less than|fewer than|shorter than|under|below"
+_MORE = r"more than|greater than|longer than|over|above|exceeding|in excess of|exceeds?|>"
+_LESS = r"less than|fewer than|shorter than|under|below|<"
 _LEAST = (
     r"at least|at the very least|(?:no|not) (?:less|fewer|shorter) than|(?:a |the )?minimum(?: of)?|min\.?|"
-    r">=|≥|not under|not below"
+    r">=|≥|not under|not below|upwards of"
 )
 _MOST = (
     r"at most|at the most|(?:no|not|never) (?:more|longer|greater) than|(?:a |the )?maximum(?: of)?|max\.?|up to"
     r"|within|"
-    r"<=|≤|not over|not above|(?:not|n't|never) exceed(?:ing)?|(?:a )?limit of|limited to"
+    r"<=|≤|not over|not above|(?:not|n't|never|not to|without) exceed(?:ing)?|(?:a )?limit of|limited to"
+    r"|max(?:imum)? (?:length|size|word count)(?: of| is|:)?|capped at|cap (?:it|this|that) at|not to exceed"
 )
+# "Keep it to 3 sentences": a range stays a range, a number is the most.
+_KEEP = r"(?:keep|limit|restrict|confine|trim|cut|shorten|condense|reduce|stick)(?: [\w-]{1,12}){0,4}? to"
 _EXACT = r"exactly|precisely|just|only|a total of|not more and not less than|no more and no less than"
-_ABOUT = r"about|around|approximately|roughly|some|circa|close to|nearly"
+_ABOUT = r"about|around|approximately|approx\.?|roughly|some|circa|ca\.|close to|nearly|~|≈"
 _QUANTITY = re.compile(
-    rf"(?<![\w.$#-])(?:(?:(?P<least>{_LEAST})|(?P<most>{_MOST})|(?P<more>{_MORE})|(?P<less>{_LESS})|(?P<exact>{_EXACT})"
+    rf"(?<![\w.$#-])(?:(?:(?P<keep>{_KEEP})|(?P<least>{_LEAST})|(?P<most>{_MOST})|(?P<more>{_MORE})"
+    rf"|(?P<less>{_LESS})|(?P<exact>{_EXACT})"
     rf"|(?P<about>{_ABOUT})|(?P<between>(?:(?:in|within) the range (?:of|from) )?(?:between|from)"
     rf"|in the range of))\s?)?"
     rf"(?:(?P<times>once|twice|thrice)|(?P<a>{NUMBER})(?:(?P<plus>\+)|(?:\s?[-–—~]\s?|\s(?:to|and"
@@ -45,7 +49,7 @@ _QUANTITY = re.compile(
 _AFTER_NOUN = re.compile(
     r",?\s\(?(?:or (?P<more>more|above|longer)|or (?P<less>less|fewer|under|shorter)|at (?P<least>least)"
     r"|at (?P<most>most)"
-    r"|(?P<min>minimum|min)|(?P<max>maximum|max|tops))\b",
+    r"|(?P<min>minimum|min)|(?P<max>maximum|max|tops|limit|cap)|(?:or so|give or take)(?P<about>))\b",
     re.IGNORECASE,
 )
 _NEGATION = re.compile(
@@ -85,11 +89,18 @@ class Quantity(NamedTuple):
         bounds = {"at_least": self.low, "at_most": self.high}
         return {name: bound for name, bound in bounds.items() if bound is not None}
 
+    def roughly(self) -> Quantity:
+        """Itself, ten per cent more or less allowed."""
+        low = self.low or 0
+        return self._replace(how="about", low=low * 9 // 10, high=-(-low * 11 // 10))
+
     def bounded(self, text: str) -> Quantity:
         """Itself, with what follows its noun taken into account: "100 words | or less"."""
         after = _AFTER_NOUN.match(text, self.end) if self.how == "bare" else None
         if not after:
             return self
+        if after["about"] is not None and self.low is not None:
+            return self._replace(end=after.end()).roughly()
         up = after["more"] or after["least"] or after["min"]
         return self._replace(end=after.end(), how="bound", low=self.low if up else None, high=None if up else self.high)
 
@@ -217,7 +228,7 @@ def _read(match: re.Match[str], flips: bool) -> Quantity:
     post = (match["post"] or "").lower()
     if match["least"] or match["plus"] or post.endswith(("more", "above", "greater", "over", "least")):
         high = None
-    elif match["most"] or post:
+    elif match["most"] or match["keep"] or post:
         low = None
     elif match["more"]:
         low, high = (None, low) if flips else (low + 1, None)
@@ -233,7 +244,7 @@ def _read(match: re.Match[str], flips: bool) -> Quantity:
 def _read_range(match: re.Match[str], low: int, high: int) -> Quantity:
     """ "20 to 25", "between 2 and 4", "6 or 7"; but in "at least 3 and 4 …" the second number is not ours."""
     joint = match.string[match.end("a") : match.start("b")].strip().lower()
-    joined = match["between"] or joint not in ("and", "or") or (joint == "or" and high == low + 1)
+    joined = match["between"] or match["keep"] or joint not in ("and", "or") or (joint == "or" and high == low + 1)
     if joined and low < high and not (match["least"] or match["most"] or match["more"] or match["less"]):
         return Quantity(match.start(), match.end("b"), low, high, "bound")
     alone = _QUANTITY.match(match.string, match.start(), match.end("a"))

@@ -20,16 +20,23 @@ _CASE = re.compile(
     rf"(?: (?:letters? )?(?:are|is) allowed| whatsoever| only)?",
     re.IGNORECASE,
 )
+# "Don't write in all caps" leaves a single acronym in peace: neither case is demanded, and it is left to a judge.
+_SHOUTING = re.compile(
+    r"(?:\b(?:no|not|never|without|avoid)|n't)(?: \w{1,12}){0,3}? (?:all|full|entirely|only)[- ]"
+    r"(?:caps|capitals|capital letters|upper[- ]?case)\b",
+    re.IGNORECASE,
+)
 _CASE_CUE = re.compile(r"\b(?:all|only|in|every|entire|entirely|completely|fully|whole|always)\b|^", re.IGNORECASE)
 _CAPITALIZE = re.compile(
-    r"\bcapitali[sz]e (?:all|every|each)(?: of)?(?: (?:the|your|single))*? (?:letters?|words?|text|characters?)\b"
+    r"\bcapitali[sz]e (?:all|every|each)(?: of)?(?: (?:the|your|single)){0,12}? (?:letters?|words?|text|characters?)\b"
     r"|\b(?:all|every) (?:the )?(?:letters?|words?|characters?)(?: \w{1,12}){0,6}? (?:should|must|are|is|be"
     r"|to)(?: be)? "
     r"(?:capitali[sz]ed|uppercased?|upper-cased)\b",
     re.IGNORECASE,
 )
 _NO_CAPITALIZED = re.compile(
-    r"\b(?:not a single|no) (?:letter|word)s?(?: \w{1,12}){0,6}? (?:is|are|be|should be|may be|can be) capitali[sz]ed\b"
+    r"\b(?:not a single|no) (?:letter|word)s?(?: \w{1,12}){0,6}? (?:is|are|be|should be|may be"
+    r"|can be) capitali[sz]ed\b"
     r"|\bno capitali[sz]ations?\b|\bletters?(?: \w{1,12}){0,4}? lower-?cased\b",
     re.IGNORECASE,
 )
@@ -64,7 +71,9 @@ _MARK_CUE = re.compile(r"\b(?:high-?light|italic|bold|emphasi[sz])", re.IGNORECA
 _ASTERISK = re.compile(r"(?<!\*)\*(?!\*{2})|\basterisks?\b|\bmarkdown\b", re.IGNORECASE)
 _TWICE = re.compile(r"\s(?:once|twice|thrice)\b", re.IGNORECASE)
 _INLINE_MARK = re.compile(
-    r"\b(?:text |words? |phrases? |titles? )?in (?:bold|italics?)\b(?: text| type| font)?|\bhighlights\b", re.IGNORECASE
+    r"\b(?:text |words? |phrases? |titles? )?in (?:bold|italics?)\b(?: text| type| font)?"
+    r"|\bhighlights\b",
+    re.IGNORECASE,
 )
 
 _TITLE = re.compile(
@@ -74,12 +83,26 @@ _TITLE = re.compile(
 )
 _JSON = re.compile(
     r"\b(?:a |an |one |single |valid |well-formed |proper |only |in |as |into |using |to |the |of |syntactically "
-    r"|correct |raw ){0,5}"
+    r"|correct |raw |return |output |respond with |reply with |answer with |just ){0,5}"
     r"JSON\b(?P<after> ?(?:format|object|block|array|document|output|structure|only"
     r"|syntax)?)(?! schema)(?P<ticks> format)?",
     re.IGNORECASE,
 )
-_JSON_CUE = re.compile(r"\b(?:in|as|into|valid|using|to|of)(?: \w{1,8})? JSON\b", re.IGNORECASE)
+# A program that returns JSON is no answer in JSON.
+_PROGRAM = re.compile(
+    r"\b(?:function|script|program|code|class|method|endpoint|API|parser|parse|parses|parsing|query|app|command"
+    r"|tool|file"
+    r"|schema|library|module|server|database|what is|difference)\b",
+    re.IGNORECASE,
+)
+_ANSWER = re.compile(
+    r"\b(?:(?:your|the|entire|whole) (?:entire |whole )?(?:answer|response|output|reply|result)|respond|reply|answer"
+    r"|return only|output only|output)\b|(?:^|[.!?;:\n]\s?)(?:only )?(?:return|give)\b",
+    re.IGNORECASE,
+)
+_JSON_CUE = re.compile(
+    r"\b(?:in|as|into|valid|using|to|of|return|output|with|just|only)(?: \w{1,8})? JSON\b", re.IGNORECASE
+)
 _QUOTED = re.compile(
     r"\b(?:(?:wrap|put|enclos|surround|plac|us|includ|add|insid|within|in|with|between|writ|giv|answer"
     r"|respond)\w{0,4}\b[^.,\n\"]{0,80}?)?"
@@ -87,23 +110,14 @@ _QUOTED = re.compile(
     r"|at the start)\b)?",
     re.IGNORECASE,
 )
+_QUOTED_WHOLE = re.compile(
+    r"\b(?:wrap|enclose|put|surround) (?:your |the |this )?(?:(?:entire|whole|full) )?(?:answer|response|reply|output"
+    r"|everything|it all)(?: \w{1,10}){0,2} (?:in|with|by|inside) (?:quotes|quotation marks|speech marks)\b",
+    re.IGNORECASE,
+)
 _QUOTED_WISH = re.compile(
     r"\b(?:wrapped|enclosed|put|wrap|surrounded|everything|all|entirely)(?: \w{1,10}){0,4} (?:in|with|by"
     r"|inside) (?:quotes|quotation marks)\b",
-    re.IGNORECASE,
-)
-_TABLE = re.compile(
-    r"\b(?:a |as a |in a |include a |one |using a |markdown ){1,3}table\b(?: format)?(?! of contents)"
-    r"|\bin table format\b",
-    re.IGNORECASE,
-)
-_CODE = re.compile(
-    r"\b(?:(?:in|a|one|fenced|markdown|inside|within|single|the) ){1,4}code[- ]?(?:block|fence)\b|\bbetween '{3}(?!')",
-    re.IGNORECASE,
-)
-_MARKED_LISTS = re.compile(
-    r"\b(?P<kind>bullet(?:ed)?(?:[- ]?points?| list|s)|numbered list|placeholders|headings"
-    r"|(?:square )?bracketed placeholders)\b(?: of)?\s?",
     re.IGNORECASE,
 )
 
@@ -112,17 +126,7 @@ _SOME_WORDS = re.compile(
     r"(?<!\ball )(?<!every )(?<!your )(?<!the )\bwords?(?: (?:or|and) phrases?)?(?: (?:that|which) are| written)?\s$",
     re.IGNORECASE,
 )
-_NUMBERED = re.compile(
-    r"\b(?:numbered|ordered) list(?: \([^()\n]{1,20}\))?(?: (?:of|with|that has|containing|in)){1,2}\s", re.IGNORECASE
-)
-# "Exactly four houseplants that need little light, as bullet points"
-_AS_LIST = re.compile(
-    r"(?: [\w'-]{1,20}){1,8},? (?:as|in|in the form of)(?: a| markdown){0,2} "
-    r"(?P<kind>bullet(?:ed)?(?: points?| list|s)|numbered list|ordered list)\b",
-    re.IGNORECASE,
-)
 _IN_BOLD = re.compile(r"(?: [\w-]{1,15}){1,4}? in (?:markdown )?(?:bold|italics?)\b", re.IGNORECASE)
-_NONE = re.compile(r"\b(?:no|zero)(?: markdown)?\s$", re.IGNORECASE)
 
 
 def title(reading: Reading) -> Iterator[Found]:
@@ -138,6 +142,8 @@ def json_format(reading: Reading) -> Iterator[Found]:
     for match in reading.find(_JSON):
         asked = match["after"].strip() or _JSON_CUE.search(match.group()) or match.group().lower().startswith("valid")
         quoted = reading.text[match.start() - 1 : match.start()] in ("'", '"')
+        if not reading.wish and _is_about_json(reading, match):
+            continue
         if (asked or (reading.wish and not quoted)) and not reading.negated(match.start()):
             yield reading.found(*match.span(), "json")
             return
@@ -145,7 +151,7 @@ def json_format(reading: Reading) -> Iterator[Found]:
 
 def quoted(reading: Reading) -> Iterator[Found]:
     """Wrap your entire response with double quotation marks."""
-    for pattern in (_QUOTED, _QUOTED_WISH):
+    for pattern in (_QUOTED, _QUOTED_WHOLE, *((_QUOTED_WISH,) if reading.wish else ())):
         for match in reading.find(pattern):
             if not reading.negated(match.start() + 1):
                 yield reading.found(*match.span(), "quoted")
@@ -194,42 +200,14 @@ def case(reading: Reading) -> Iterator[Found]:
     for kind, start, end in sorted(_cases(reading), key=lambda c: c[1]):
         if not reading.free(start, end):
             continue
-        if kind in said:
+        if not kind or kind in said:
             reading.take(start, end)
             continue
         said.add(kind)
         yield reading.found(start, end, kind)
 
 
-def marked_lists(reading: Reading) -> Iterator[Found]:
-    """In a wish, "bullet points" alone asks for some; also a table, a code block and "a numbered list of 5"."""
-    for match in reading.find(_NUMBERED):
-        if quantity := reading.at(match.end()):
-            yield reading.found(match.start(), quantity.end, "numbered", **quantity.args)
-    for quantity in reading.near(0, len(reading.text)):
-        if (listed := _AS_LIST.match(reading.text, quantity.end)) and reading.free(quantity.start, listed.end()):
-            kind = "bullets" if listed["kind"][0] in "bB" else "numbered"
-            yield reading.found(quantity.start, listed.end(), kind, **quantity.args)
-    if reading.wish:
-        names = {"b": "bullets", "n": "numbered", "p": "placeholders", "s": "placeholders", "h": "headings"}
-        for match in reading.find(_MARKED_LISTS):
-            quantity = reading.at(match.end())
-            none = _NONE.search(reading.text, max(0, match.start() - 20), match.start()) or reading.negated(
-                match.start()
-            )
-            args = quantity.args if quantity else {"exactly": 0} if none else {"at_least": 1}
-            end = quantity.end if quantity else match.end()
-            yield reading.found(match.start(), end, names[match["kind"][0].lower()], **args)
-    for pattern, kind in ((_TABLE, "table"), (_CODE, "code_block")):
-        for match in reading.find(pattern):
-            before = reading.text[max(0, match.start() - 30) : match.start()]
-            optional = re.search(r"\b(?:may|can)\b", before)
-            if not (optional or reading.negated(match.start() + 1) or reading.quoted(match.start())):
-                yield reading.found(*match.span(), kind)
-                break
-
-
-RULES = (title, json_format, quoted, highlights, case, marked_lists)
+RULES = (title, json_format, quoted, highlights, case)
 
 
 def _cases(reading: Reading) -> Iterator[tuple[str, int, int]]:
@@ -239,6 +217,8 @@ def _cases(reading: Reading) -> Iterator[tuple[str, int, int]]:
         yield "uppercase", *match.span()
     for match in reading.find(_NO_CAPITALIZED):
         yield "lowercase", *match.span()
+    for match in reading.find(_SHOUTING):
+        yield "", *match.span()
     for match in reading.find(_CASE):
         kind = "uppercase" if match["upper"] else "lowercase" if match["lower"] else "title_case"
         if match["none"] or reading.negated(match.start(), 20):
@@ -256,6 +236,12 @@ def _whole_case(reading: Reading, match: re.Match[str], kind: str) -> bool:
     if kind == "uppercase" and _SOME_WORDS.search(reading.text, max(0, match.start() - 40), match.start()):
         return False
     return reading.wish or kind == "lowercase" or bool(_CASE_CUE.search(match.group()))
+
+
+def _is_about_json(reading: Reading, match: re.Match[str]) -> bool:
+    begin, end = reading.sentence(match.start())
+    around = reading.text[begin:end]
+    return bool(_PROGRAM.search(around)) and not _ANSWER.search(around)
 
 
 def _at_least(reading: Reading, args: dict[str, int], how: str) -> dict[str, int]:

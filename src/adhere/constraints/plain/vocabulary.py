@@ -3,44 +3,57 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from adhere.constraints.plain.reading import Found, Quantity, Reading
 from adhere.records import Constraint
 
-__all__ = ["RULES", "read_list"]
+__all__ = ["RULES", "count_each", "read_list", "tail_count"]
 
 _HEAD = re.compile(
     r"\b(?:(?:the|these|this|those|any|following|all|negative|both|exact|specific|important|of|key|two|three|four"
     r"|five|certain) )"
-    r"{0,4}(?:(?:key ?words?|words?|terms?|phrases?|lines?)|(?:the|these) names?)\b(?P<plus>(?: (?:in"
+    r"{0,4}(?:(?:key ?words?|key ?phrases?|words?|terms?|phrases?|expressions?|strings?|hash ?tags?|sentences?"
+    r"|lines?)"
+    r"|(?:the|these) names?)\b(?P<plus>(?: (?:in"
     r"|throughout) (?:your|the) (?:response|answer|text))?"
     r"(?: such as| like)?)(?P<colon>:?)\s",
     re.IGNORECASE,
 )
+# "The sentence structure", "each line": these name a word to use only where one is quoted.
+_QUOTED_ONLY = re.compile(r"\b(?:lines?|expressions?|strings?|sentences?|hash ?tags?)\b", re.IGNORECASE)
+# "He used to say 'cheese'" tells of somebody else.
+_SOMEBODY = re.compile(r"\b(?:I|he|she|they|we|who|used to|how to|why|did)(?: \w{1,12})?\s$")
 _VERB = re.compile(
     r"\b(?:includ\w{1,3}|contain\w{0,3}|us(?:e|es|ing|ed)|mention\w{0,4}|incorporat\w{1,3}|has|have|having|add|with"
     r"|insert|feature|"
     r"featuring|keywords?|work in|say(?:ing)?|exclud\w{1,3}|avoid\w{0,3}|without|no|not|omit\w{0,4}|leav\w{1,3} out"
-    r"|ban\w{0,4}|"
+    r"|ban\w{0,4}|featur\w{1,3}|weav\w{1,3}|slip\w{0,4}|squeez\w{1,3}|sneak|(?:want|like) to see|skip"
+    r"|ditch|steer|stay away|"
     r"forbid\w{0,3}|forbidden|refer to|weave in|needs?|neither|never)\b",
     re.IGNORECASE,
 )
 _BANS = re.compile(
     r"\b(?:exclud\w{1,3}|avoid\w{0,3}|without|no|omit\w{0,4}|leav\w{1,3} out|ban(?:ned|s|ning)?|forbid\w{0,4}"
     r"|forbidden|not|never"
-    r"|neither|none|neither|none|refrain\w{0,3}|cannot)\b|n't\b",
+    r"|neither|none|refrain\w{0,3}|cannot|skip|ditch|steer clear|stay away|leave out|minus)\b|n't\b",
     re.IGNORECASE,
 )
 _NEW_DEMAND = re.compile(
     r"[.;!?\n]|\bbut\b|\b(?:don't|do not|never) forget(?: to)?\b"
-    r"|(?:,| and)\s(?=(?:and |also |please )*(?:make|ensure|includ|use|using|mention|add|have|contain|do|don't|avoid"
+    r"|(?:,| and)\s(?=(?:and |also |please ){0,3}(?:make|ensure|includ|use|using|mention|add|have|contain|do|don't|avoid"
     r"|the (?:key ?)?words?\b|the phrases?\b))",
     re.IGNORECASE,
 )
 # 'No other words after the word "with"' says where the answer ends; "the meaning of the word x" is the task.
-_ASIDE = re.compile(r"\b(?:other|after|before|meaning of|mean by)(?: the)?(?: words?)?\s$", re.IGNORECASE)
+_ASIDE = re.compile(
+    r"\b(?:other|after|before|meanings? of|mean by|instead of|rather than|synonyms? (?:of|for)|rhym\w{1,4} with|like"
+    r"|defin\w{1,6}(?: of)?|spell|origin of|etymology of|replac\w{1,3}|translat\w{1,4}|pronounce|(?:start|begin"
+    r"|end)\w{0,5} with"
+    r"|difference between|history of|made of)(?: the)?(?: (?:words?|terms?|phrases?))?\s$",
+    re.IGNORECASE,
+)
 _NOT_MENTIONED = re.compile(
     r"\b(?:do not|don't|never|without) (?:mention|say)(?:ing)? (?=[\w'-]{1,30}(?:(?:,| and| or|, and"
     r"|, or) [\w'-]{1,30}){0,5}"
@@ -48,10 +61,13 @@ _NOT_MENTIONED = re.compile(
     re.IGNORECASE,
 )
 _BARE_MENTION = re.compile(
-    r"\b(?:(?P<no>(?:do not|don't|never|without|avoid)(?: (?:use|using|mention|mentioning|include|including|say"
-    r"|saying))?)"
-    r"|(?:please |and |, |must |should |to )?(?:mentions?|include|exclud(?:e|es|ing)|use|using|contain"
-    r"|contains|containing|including"
+    r"\b(?:(?P<no>(?:do not|don't|never|without|avoid|no|refrain from)(?: (?:use|using|mention|mentioning"
+    r"|include|including"
+    r"|say|saying|write|writing))?)"
+    r"|(?:please |and |, |must |should |to )?(?:mentions?|includes?|exclud(?:e|es|ing)|uses?|using|contain"
+    r"|contains|containing|including|features?|featuring|incorporat(?:e|es|ing)|add|adding|insert|work in"
+    r"|weave in|slip in"
+    r"|throw in|say"
     r"|mentioning))"
     r"\s(?=[\"'])",
     re.IGNORECASE,
@@ -109,7 +125,9 @@ CHARACTERS = {
     "digit": "0123456789", "numeral": "0123456789", "quotation mark": '"', "double quote": '"', "apostrophe": "'",
     "parenthese": "()", "parenthesis": "()", "parentheses": "()", "bracket": "()[]{}", "em dash": "—",
     "em dashe": "—", "dash": "-–—", "dashe": "-–—", "hashtag": "#", "ampersand": "&", "underscore": "_", "slash": "/",
-    "slashe": "/", "at sign": "@",
+    "slashe": "/", "at sign": "@", "exclamation": "!", "en dash": "–", "en dashe": "–", "em-dash": "—", "em-dashe": "—",
+    "speech mark": '"', "percent sign": "%", "dollar sign": "$", "ellipse": "…", "punctuation": ",.;:!?",
+    "punctuation mark": ",.;:!?",
 }  # fmt: skip
 _NAMES = "|".join(sorted(CHARACTERS, key=len, reverse=True))
 _CHARACTER = re.compile(
@@ -118,7 +136,7 @@ _CHARACTER = re.compile(
     re.IGNORECASE,
 )
 _NOT_ALLOWED = re.compile(
-    r"(?: (?:is|are|at|all|should|must|may|can|to|be))*? (?:not|n't|never|forbidden|prohibited|banned|disallowed"
+    r"(?: (?:is|are|at|all|should|must|may|can|to|be)){0,12}? (?:not|n't|never|forbidden|prohibited|banned|disallowed"
     r"|avoided)\b",
     re.IGNORECASE,
 )
@@ -165,7 +183,7 @@ def read_list(text: str, position: int, *, several: bool) -> Items:
 def letters(reading: Reading) -> Iterator[Found]:
     """The letter q at least 3 times; no letter e."""
     for letter in reading.find(_LETTER):
-        tail = _tail(reading, letter.end())
+        tail = tail_count(reading, letter.end())
         if tail:
             yield reading.found(letter.start(), tail.end, "letter_count", letter=letter["letter"].lower(), **tail.args)
         elif quantity := _quantity_before(reading, letter.start()):
@@ -183,11 +201,12 @@ def keywords(reading: Reading) -> Iterator[Found]:
         items = read_list(reading.text, head.end(), several=several or bool(head["colon"]))
         if not items.words or not reading.free(head.start(), items.end):
             continue
-        if items.quoted or "line" not in head.group().lower():
+        if items.quoted or not _QUOTED_ONLY.search(head.group()):
             yield from _judge(reading, head, items)
     for bare in reading.find(_BARE_MENTION):
         items = read_list(reading.text, bare.end(), several=False)
-        if items.words and items.quoted and reading.free(bare.start(), items.end):
+        told = _SOMEBODY.search(reading.text, max(0, bare.start() - 30), bare.start())
+        if items.words and items.quoted and not told and reading.free(bare.start(), items.end):
             yield from _judge(reading, bare, items)
     for ban in reading.find(_NOT_MENTIONED):
         items = read_list(reading.text, ban.end(), several=True)
@@ -201,13 +220,13 @@ def counted_words(reading: Reading) -> Iterator[Found]:
         if (of := _OCCURRENCES.match(reading.text, quantity.end)) and reading.free(quantity.start, of.end()):
             items = read_list(reading.text, of.end(), several=False)
             if items.words and (items.quoted or "word" in of.group()):
-                yield from _count(reading, quantity.start, items.end, items, quantity)
+                yield from count_each(reading, quantity.start, items.end, items.words, quantity)
     for lead in reading.find(_SUBJECT_LIST):
         items = read_list(reading.text, lead.end(), several=False)
         if items.quoted and _APPEAR.match(reading.text, items.end) and reading.free(lead.start(), items.end):
             yield reading.found(lead.start(), items.end, "keywords", keywords=list(dict.fromkeys(items.words)))
     for subject in reading.find(_SUBJECT_QUOTED):
-        tail = _tail(reading, subject.end())
+        tail = tail_count(reading, subject.end())
         if tail and reading.free(subject.start(), tail.end):
             yield reading.found(subject.start(), tail.end, "keyword_count", keyword=subject["word"], **tail.args)
 
@@ -235,8 +254,8 @@ RULES = (letters, counted_words, keywords, characters)
 
 def _judge(reading: Reading, head: re.Match[str], items: Items) -> Iterator[Found]:
     """Whether a list of words is wanted, unwanted or counted, by what stands before and after it."""
-    if tail := _tail(reading, items.end):
-        yield from _count(reading, head.start(), tail.end, items, tail)
+    if tail := tail_count(reading, items.end):
+        yield from count_each(reading, head.start(), tail.end, items.words, tail)
         return
     if not items.quoted and _quantity_before(reading, head.start()):
         return  # "200 words about cats"
@@ -246,24 +265,31 @@ def _judge(reading: Reading, head: re.Match[str], items: Items) -> Iterator[Foun
         return
     wanted = _VERB.search(before[max((m.end() for m in re.finditer(r"[.;!?\n]", before)), default=0) :])
     asked = re.match(
-        r" (?:should|must|(?:has|have|need|needs) to)(?P<no> not| never)? (?:be )?\w{2,12}",
+        r" (?:(?:should|must|shall|may|can|(?:has|have|need|needs) to)(?P<no> not| never|n't)? (?:be )?\w{2,12}"
+        r"|(?P<banned>cannot \w|(?:is|are) (?:banned|forbidden|prohibited|not allowed|taboo|off[- ]limits"
+        r"|out of bounds))"
+        r"|(?:is|are) (?:required|mandatory|compulsory|a must))",
         reading.text[items.end : items.end + 60],
+        re.IGNORECASE,
     )
     if not wanted and not asked:
         return
-    banned = bool(asked["no"] if asked else _BANS.search(clause))
+    allowed = asked and re.match(r" (?:may|can) (?!not|never)", asked.group())
+    if allowed:
+        return
+    banned = bool(asked["no"] or asked["banned"] if asked else _BANS.search(clause))
     kind, name = ("forbidden", "words") if banned else ("keywords", "keywords")
     yield reading.found(head.start(), items.end, kind, **{name: list(dict.fromkeys(items.words))})
 
 
-def _count(reading: Reading, start: int, end: int, items: Items, quantity: Quantity) -> Iterator[Found]:
+def count_each(reading: Reading, start: int, end: int, words: Sequence[str], quantity: Quantity) -> Iterator[Found]:
     """One constraint for each word; they share the stretch."""
-    yield reading.found(start, end, "keyword_count", keyword=items.words[0], **quantity.args)
-    for word in items.words[1:]:
+    yield reading.found(start, end, "keyword_count", keyword=words[0], **quantity.args)
+    for word in words[1:]:
         yield Found(start, end, Constraint("keyword_count", {"keyword": word, **quantity.args}))
 
 
-def _tail(reading: Reading, position: int) -> Quantity | None:
+def tail_count(reading: Reading, position: int) -> Quantity | None:
     """The "should appear at least 3 times" after a word; the word "times" may be missing only after "twice"."""
     glue = _GLUE.match(reading.text, position)
     quantity = reading.at(glue.end()) if glue else None

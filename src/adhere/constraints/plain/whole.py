@@ -24,11 +24,24 @@ _ONLY = re.compile(
 _LANGUAGE = re.compile(
     rf"\b(?:only |entirely |completely |fully |solely |exclusively |just |respond |reply |answer |write |written "
     rf"|all |be |in |using |use "
-    rf"|the |of ){{0,6}}{_NAME}\b(?: language)?(?: only)?(?:(?:,|;| and|\.)? (?:with )?no other languages? "
+    rf"|the |of |brazilian |european |mexican |latin american |canadian |british |american |australian |us |uk "
+    rf"|simplified "
+    rf"|traditional |swiss |austrian |plain |simple |formal "
+    rf"|informal ){{0,6}}{_NAME}\b(?: language)?(?: only)?(?:(?:,|;| and|\.)? (?:with )?no other languages? "
     rf"(?:is |are |besides \w{{1,15}} )?(?:allowed|permitted)?)?",
     re.IGNORECASE,
 )
 _LANGUAGE_WISH = re.compile(r"\bin \w|\b(?:respond|reply|answer|written|language|only)\b|^\w+$", re.IGNORECASE)
+# "Write the invitation in French." is composed in French; "explain the tenses in French" may be about French.
+_COMPOSED = re.compile(
+    r"(?:^|[.!?;:\n,]\s?|\b(?:please|and|then|to|you) )(?:write|compose|draft|reply|answer|respond|summari[sz]e"
+    r"|put it|tell me"
+    r"|do it|speak|all) ?(?!.{0,118}\b(?:how|about|mean|word for|called|grammar|translation)\b)[^.!?\n\"]{0,100}$",
+    re.IGNORECASE,
+)
+_LANGUAGE_ENDS = re.compile(
+    r"(?:,? (?:please|only))?\s?(?:[.,;:!?)\n]|$| and | with | using | without | in )", re.IGNORECASE
+)
 _CASE_NEAR = re.compile(r"\b(?:capital|lower|upper|caps\b)", re.IGNORECASE)
 
 _QUOTED = r"(?:\"(?P<quote>[^\"\n]{1,200})\"|'(?P<single>[^'\n](?:[^'\n]|'(?=\w)){0,200})'(?!\w))"
@@ -55,6 +68,31 @@ _NOTHING_AFTER = re.compile(
     r"(?:words?|text|characters?|anything)[^.\n]{0,60}",
     re.IGNORECASE,
 )
+# "Start with Dear Ms Ito, and sign off with Best wishes": unquoted, only capitals tell words from a topic.
+_CAPITALS = (
+    r"(?P<bare>(?:Best|Kind|Warm|Many|Kindest|Warmest) (?:wishes|regards|thanks)|Yours (?:sincerely|faithfully"
+    r"|truly)|All the best"
+    r"|[A-Z][\w'.-]{0,20}(?:,? [A-Z][\w'-]{0,20}){0,4})(?=\s?(?:[.,;:!?\n)]|$)| and | but | then )"
+)
+_STARTS_BARE = re.compile(
+    r"\b(?:[Ss]tart|[Bb]egin|[Oo]pen)(?: (?:off|your|the|this|whole|entire|response|answer|reply|output|it"
+    r"|letter|email"
+    rf"|e-mail|message)){{0,4}} with:? {_CAPITALS}"
+)
+_ENDS_BARE = re.compile(
+    r"\b(?:(?:[Ss]ign|[Ss]igned)(?: (?:it|off|this))?(?: (?:with|as|by))?|[Ee]nd(?: (?:it|your|the|letter|email"
+    r"|message))"
+    rf"{{0,3}} with:?) {_CAPITALS}"
+)
+_STARTS_WITH_THAT = re.compile(
+    r"\b(?:start|begin|open|continue)s?(?: (?:off|your|the|response|answer|reply|story|it)){0,4} with (?:that"
+    r"|this|the same"
+    r"|the given|the above|exactly that|exactly this) (?:sentence|line|phrase|opening|words?)\b",
+    re.IGNORECASE,
+)
+_ONE_QUOTATION = re.compile(r"\"([^\"\n]{1,200})\"")
+_TOPIC_WORDS = "I You The A An It This That My Your His Her Python Java SQL HTML CSS Chapter Step Part P.S"
+_NO_GREETING = frozenset(_TOPIC_WORDS.split())
 _STARTS = re.compile(
     r"(?:\b(?:the )?first (?:words?|sentence) (?:must|should) be\b"
     r"|\b(?:starts?|starting|begins?|beginning|opens?)\b(?: (?:off|your|the|this|whole|entire|response|answer"
@@ -65,11 +103,22 @@ _STARTS = re.compile(
 )
 _PART_OF_ANSWER = re.compile(
     r"\b(?:paragraph|sentence|line|word|section|bullet(?: point)?|each|every|item|postscript|stanza|note|ps)s?"
-    r"(?: (?:of (?:your|the) \w{1,12}|should|must|has to|needs to|that|which|to|will|each|of))*\s$",
+    r"(?: (?:of (?:your|the) \w{1,12}|should|must|has to|needs to|that|which|to|will|each|of)){0,12}\s$",
     re.IGNORECASE,
 )
 _POSTSCRIPT = re.compile(r"(?<!\w)(?P<marker>P\.\s?P\.\s?S\.?|P\.S\.?|PPS|PS)(?![\w.])|\bpost-?script\b", re.IGNORECASE)
 
+_NO_POSTSCRIPT = re.compile(
+    r"(?:\b(?:no|not|without|skip)|n't)(?: (?:add|include|use|write))?(?: an?| any| the)?\s$", re.IGNORECASE
+)
+_ADDED = re.compile(r"\b(?:add|include|with|append|put)(?: in)? an? (?:\w{1,12} )?$", re.IGNORECASE)
+# "Answer yes or no", "reply only with true or false".
+_YES_OR_NO = re.compile(
+    r"\b(?:answer|reply|respond|say|output|return|write)(?:s|ing)?(?: (?:me|this|it|the question))?(?: with)?"
+    r"(?P<only> only| just| simply| either| nothing but)?(?: with)?(?: a)?(?: simple| single)? "
+    r"(?:(?P<a>yes|true)(?: or |/|, ?)(?P<b>no|false))\b(?P<else> only|,? (?:and )?nothing (?:else|more))?",
+    re.IGNORECASE,
+)
 _OPTIONS = re.compile(
     r"\b(?:(?:answer|respond|reply|say|choose|pick|select|contain|include|use|output|give)\b[^.\n]{0,60}?\b(?:one"
     r"|any) (?:of|from)"
@@ -78,7 +127,7 @@ _OPTIONS = re.compile(
     r"|(?:choose|pick|select) (?:from|between|among)(?: (?:the|these|following|below|options|phrases|choices)){0,4}"
     r"|(?:just |only )?(?:answer|say|reply|respond)(?: with)?(?: only| just| either)?(?=\s\")"
     r"|either(?=\s\"))(?: below)?"
-    r"[:;,]?(?: -+)?\s",
+    r"[:;,]?(?: -{1,40})?\s",
     re.IGNORECASE,
 )
 _OPTIONS_WISH = re.compile(r"\b(?:exactly |just |only )?(?:one|either) of(?: the)?(?: following)?:?\s", re.IGNORECASE)
@@ -93,7 +142,7 @@ _HAS_LETTER = re.compile(r"[^\W_]")
 _NEXT_OPTION = re.compile(r"[,;/]?\s?(?:or\b(?: only)?|and\b|\n)?\s?", re.IGNORECASE)
 _REPEAT = re.compile(
     r"\b(?:repeat(?:ing)?|restate|copy)\b(?: (?:back|first))?(?: (?:the|this|my|your|exact|entire|whole|full"
-    r"|original|above|following|sentence|same|given))*?"
+    r"|original|above|following|sentence|same|given)){0,12}?"
     r" (?P<what>request|question|prompt|instructions?|query|sentence above|text above)\b(?P<where>[^.\n]{0,60})"
     r"|\brepeat \"(?P<quote>[^\"\n]{1,600})\"",
     re.IGNORECASE,
@@ -102,11 +151,16 @@ _REPEAT = re.compile(
 
 def postscript(reading: Reading) -> Iterator[Found]:
     """Add a postscript starting with P.S."""
-    matches = list(reading.find(_POSTSCRIPT))
+    matches = [
+        m
+        for m in reading.find(_POSTSCRIPT)
+        if not _NO_POSTSCRIPT.search(reading.text, max(0, m.start() - 30), m.start())
+    ]
     if not matches:
         return
     marked = next((m for m in matches if m["marker"] and (m["marker"].isupper() or "." in m["marker"])), None)
-    if marked and marked["marker"] in ("PS", "PPS") and len(matches) == 1 and not reading.wish:
+    bare = marked and marked["marker"] in ("PS", "PPS") and len(matches) == 1 and not reading.wish
+    if bare and not _ADDED.search(reading.text, max(0, matches[0].start() - 20), matches[0].start()):
         return
     marker = "P.P.S" if marked and marked["marker"].upper().count("P") == 2 else "P.S."
     yield reading.found(matches[0].start(), (marked or matches[0]).end(), "postscript", marker=marker)
@@ -135,10 +189,25 @@ def starts_with(reading: Reading) -> Iterator[Found]:
         if not phrase or _PART_OF_ANSWER.search(reading.text[max(0, match.start() - 60) : match.start()]):
             continue
         yield reading.found(*match.span(), "starts_with", phrase=phrase)
+    for match in reading.find(_STARTS_WITH_THAT):
+        quotations = {m[1].strip() for m in _ONE_QUOTATION.finditer(reading.text)}
+        if len(quotations) == 1 and (phrase := quotations.pop()):
+            yield reading.found(*match.span(), "starts_with", phrase=phrase.rstrip(" ."))
+    for pattern, kind in ((_STARTS_BARE, "starts_with"), (_ENDS_BARE, "ends_with")):
+        for match in reading.find(pattern):
+            part = _PART_OF_ANSWER.search(reading.text[max(0, match.start() - 60) : match.start()])
+            if not part and match["bare"].split()[0] not in _NO_GREETING and not reading.negated(match.start()):
+                yield reading.found(*match.span(), kind, phrase=match["bare"].rstrip(" ."))
+                break
 
 
 def options(reading: Reading) -> Iterator[Found]:
     """Answer with one of the following: "yes", "no", "maybe"."""
+    for match in reading.find(_YES_OR_NO):
+        if not reading.negated(match.start()) and not reading.quoted(match.start()):
+            exact = {"exact": True} if match["only"] or match["else"] else {}
+            yield reading.found(*match.span(), "options", options=[match["a"].lower(), match["b"].lower()], **exact)
+            return
     leads = [*reading.find(_OPTIONS), *(reading.find(_OPTIONS_WISH) if reading.wish else ())]
     for match in leads:
         listed: list[str] = []
@@ -203,6 +272,10 @@ def _binds(reading: Reading, match: re.Match[str], sentence: str) -> bool:
     """Whether the prompt binds the whole answer to the language, here or in a later "no other language than …"."""
     if not re.search(r"\b(?:in|only|using|use|of|the)\b", match.group(), re.IGNORECASE):
         return False
+    if _COMPOSED.search(reading.text[max(0, match.start() - 120) : match.start()]) and _LANGUAGE_ENDS.match(
+        reading.text, match.end()
+    ):
+        return True
     later = reading.text[match.end() : match.end() + 600].lower()
     return bool(_ONLY.search(sentence)) or "no other language" in later
 
