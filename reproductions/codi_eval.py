@@ -16,7 +16,6 @@ import msgspec
 
 import adhere
 from adhere.bench.base import Options, get
-from adhere.bench.codi_eval.build import build, phrasings, spelled
 from adhere.bench.codi_eval.rows import instructions, interleaved, read_task
 from adhere.bench.figures import mean, share
 from adhere.bench.run import Settings, evaluate_async
@@ -24,6 +23,7 @@ from adhere.bench.run_dir import Run
 from adhere.constraints.codi import interval
 from adhere.data.codi_rows import MODES
 from adhere.records import Instruction, Response
+from adhere.write.codi_eval.fill import build, phrasings, spelled
 
 
 class Size(NamedTuple):

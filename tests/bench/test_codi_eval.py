@@ -10,7 +10,6 @@ import pytest
 
 from adhere.bench.base import Options, Scored, get
 from adhere.bench.codi_eval import METRICS, summary
-from adhere.bench.codi_eval.build import TASKS, build, phrasings, spelled
 from adhere.bench.codi_eval.rows import FILES, instruction, instructions, read_task
 from adhere.bench.run import Settings, evaluate
 from adhere.errors import DataError, UnknownNameError, UsageError
@@ -18,6 +17,7 @@ from adhere.models.fakes import Scripted
 from adhere.models.model import Model
 from adhere.records import Failure, Response, Score
 from adhere.score.classifiers.codi import TOPICS, CodiScorer
+from adhere.write.codi_eval.fill import TASKS, build, phrasings, spelled
 
 
 def graded(task: str, row: dict, text: str) -> Score:

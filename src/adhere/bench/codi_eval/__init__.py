@@ -19,11 +19,11 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from adhere.bench.base import Metric, Options, Scored, benchmark
-from adhere.bench.codi_eval.build import TASKS, build
 from adhere.bench.codi_eval.rows import CONTINUATIONS, FILES, instructions, interleaved, read_task
 from adhere.records import Instruction, Response
 from adhere.roles import Scorer
 from adhere.score.classifiers.codi import CodiScorer
+from adhere.write.codi_eval.fill import TASKS, build
 
 __all__ = ["answer", "summary"]
 

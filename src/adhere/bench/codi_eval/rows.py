@@ -12,13 +12,13 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
-from adhere.bench.codi_eval.build import SENTIMENTS, TASKS, toxicity_rows
 from adhere.data.codi_rows import keyword_instruction, length_instruction
 from adhere.data.jsonl import rows as objects
 from adhere.data.sets import DataFile, locate
 from adhere.errors import DataError
 from adhere.records import Constraint, Instruction, Message
 from adhere.score.classifiers.codi import TOPICS
+from adhere.write.codi_eval.fill import SENTIMENTS, TASKS, toxicity_rows
 
 __all__ = ["CONTINUATIONS", "FILES", "instruction", "instructions", "interleaved", "read_task"]
 

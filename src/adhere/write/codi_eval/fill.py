@@ -1,12 +1,11 @@
-"""Rows of our own in CoDI-Eval's formats: phrasings × the paper's rules for filling them (its section on building).
+"""Rows in CoDI-Eval's formats: templates × the paper's rules for filling them (its section on building).
 
 Labels come in turn. A topic is named by one part of its label or by all parts joined by "or". Half the lengths are
 multiples of 10 from 10 to 200, the others anything from 5 to 200 (30 if the template asks for a sentence), and a
 quarter of all numbers is written in words. Half of the keyword rows allow a substitute for one word and forbid one for
 another; lists are written with "and", with commas or in brackets. Every toxicity context goes into all 20 templates.
 
-The paper has GPT-3.5 expand 20 seed templates and rewrite them in styles; the phrasings here are ours, in several
-styles too.
+The templates here, `phrasings`, are ours, in several styles; what a model makes of them is the rest of this package.
 """
 
 from __future__ import annotations
@@ -22,7 +21,19 @@ from adhere.constraints.codi import CodiKeyword, interval
 from adhere.data.codi_rows import MODES
 from adhere.score.classifiers.codi import EMOTIONS, POLARITIES, TOPICS
 
-__all__ = ["SENTIMENTS", "TASKS", "build", "phrasings", "spelled", "toxicity_rows"]
+__all__ = [
+    "SENTIMENTS",
+    "TASKS",
+    "build",
+    "fill",
+    "fill_keyword",
+    "fill_length",
+    "labels",
+    "phrasings",
+    "spelled",
+    "surface",
+    "toxicity_rows",
+]
 
 TASKS = ("sentiment", "topic", "multi", "length", "keyword", "toxicity")
 SENTIMENTS = (*EMOTIONS, *POLARITIES)
@@ -49,8 +60,17 @@ def build(task: str, count: int, seed: int = 0) -> list[dict[str, Any]]:
     rng = random.Random(f"{task}-{seed}")
     if task == "toxicity":
         return toxicity_rows(list(enumerate(phrasings()["contexts"][:count])))
-    make = {"sentiment": _sentiment, "topic": _topic, "multi": _multi, "length": _length, "keyword": _keyword}[task]
-    return [make(number, rng) for number in range(count)]
+    return [_row(task, number, rng) for number in range(count)]
+
+
+def _row(task: str, number: int, rng: random.Random) -> dict[str, Any]:
+    """A row with one of the packaged templates, drawn before anything else."""
+    if task == "length":
+        mode = LENGTH_MODES[number % len(LENGTH_MODES)]
+        return fill_length(rng.choice(phrasings()["length"][mode]), mode, rng)
+    if task == "keyword":
+        return fill_keyword(rng.choice(phrasings()["keyword"])[number % 2], rng)
+    return fill(rng.choice(phrasings()[task]), labels(task, number), rng)
 
 
 def toxicity_rows(contexts: list[tuple[int, str]]) -> list[dict[str, Any]]:
@@ -65,59 +85,64 @@ def toxicity_rows(contexts: list[tuple[int, str]]) -> list[dict[str, Any]]:
 @lru_cache(maxsize=1)
 def phrasings() -> dict[str, Any]:
     """The templates by task."""
-    return msgspec.json.decode(files("adhere.bench.codi_eval").joinpath("templates.json").read_bytes())
+    return msgspec.json.decode(files("adhere.write.codi_eval").joinpath("templates.json").read_bytes())
 
 
-def _sentiment(number: int, rng: random.Random) -> dict[str, Any]:
-    label = SENTIMENTS[number % len(SENTIMENTS)]
-    return {"instruction": _fill(rng.choice(phrasings()["sentiment"]), sentiment=label), "label": label}
+def labels(task: str, number: int) -> dict[str, str]:
+    """The labels of the `number`-th row of "sentiment", "topic" or "multi": all of them in turn.
 
-
-def _topic(number: int, rng: random.Random) -> dict[str, Any]:
-    label = TOPICS[number % len(TOPICS)]
-    return {"instruction": _fill(rng.choice(phrasings()["topic"]), topic=_surface(label, rng)), "label": label}
-
-
-def _multi(number: int, rng: random.Random) -> dict[str, Any]:
+    Raises:
+        KeyError: for another task.
+    """
+    topic, sentiment = TOPICS[number % len(TOPICS)], SENTIMENTS[number % len(SENTIMENTS)]
     # 9 goes into 18: without the shift every topic would meet the same two sentiments
-    topic, sentiment = TOPICS[number % len(TOPICS)], SENTIMENTS[(number + number // len(TOPICS)) % len(SENTIMENTS)]
-    text = _fill(rng.choice(phrasings()["multi"]), topic=_surface(topic, rng), sentiment=sentiment)
-    return {"instruction": text, "label1": topic, "label2": sentiment}
+    shifted = SENTIMENTS[(number + number // len(TOPICS)) % len(SENTIMENTS)]
+    every = {"sentiment": {"label": sentiment}, "topic": {"label": topic}}
+    return (every | {"multi": {"label1": topic, "label2": shifted}})[task]
 
 
-def _surface(label: str, rng: random.Random) -> str:
+def surface(label: str, rng: random.Random) -> str:
+    """How a topic is named in an instruction: one part of its label, or all parts joined by "or"."""
     parts = [part.replace("_", " ").strip() for part in label.split("&")]
     return rng.choice([*parts, " or ".join(parts)]) if len(parts) > 1 else parts[0]
 
 
-def _length(number: int, rng: random.Random) -> dict[str, Any]:
-    mode = LENGTH_MODES[number % len(LENGTH_MODES)]
-    template = rng.choice(phrasings()["length"][mode])
+def fill(template: str, labels: dict[str, str], rng: random.Random) -> dict[str, Any]:
+    """A row of "sentiment", "topic" or "multi" from a template and its labels."""
+    slots = {}
+    if "{topic}" in template:
+        slots["topic"] = surface(labels.get("label1") or labels["label"], rng)
+    if "{sentiment}" in template:
+        slots["sentiment"] = labels.get("label2") or labels["label"]
+    return {"instruction": _fill(template, **slots)} | labels
+
+
+def fill_length(template: str, mode: str, rng: random.Random) -> dict[str, Any]:
+    """A row of "length" from a template of that mode, upstream's name of it."""
+    top = 30 if "sentence" in template else 200
     if mode == "between":
-        high = rng.randint(20, 200)
+        high = rng.randint(20, top)
         label = [rng.randint(1, high - 10), high]
         text = _fill(template, number1=_number(label[0], rng), number2=_number(label[1], rng))
     else:
-        top = 30 if "sentence" in template else 200
         asked = 10 * rng.randint(1, top // 10) if rng.random() < 0.5 else rng.randint(5, top)
         label = list(interval(MODES[mode], asked))  # pyrefly: ignore[bad-argument-type]
         text = _fill(template, number=_number(asked, rng))
     return {"instruction": text, "mode": mode, "label": label}
 
 
-def _keyword(number: int, rng: random.Random) -> dict[str, Any]:
-    plain, harder = rng.choice(phrasings()["keyword"])
-    wanted_anti = number % 2 == 1
+def fill_keyword(template: str, rng: random.Random) -> dict[str, Any]:
+    """A row of "keyword"; a template with `{nonkeywords}` gets a choice of two words and a forbidden one."""
+    wanted_anti = "{nonkeywords}" in template
     while (sampled := CodiKeyword.sample(rng)).anti is None or not wanted_anti:
         if sampled.anti is None and not wanted_anti:
             break
     words = list(sampled.keywords)
-    row: dict[str, Any] = {"label": words}
     listed = (", ".join(words[:-1]) + f" and {words[-1]}", ", ".join(words), f"[{', '.join(words)}]")[rng.randrange(3)]
     if sampled.anti is None:
-        return {"instruction": _fill(plain, keywords=listed)} | row
-    text = _fill(harder, keywords=listed, nonkeywords=sampled.anti)
-    return {"instruction": text} | row | {"anti_label": sampled.anti}
+        return {"instruction": _fill(template, keywords=listed), "label": words}
+    text = _fill(template, keywords=listed, nonkeywords=sampled.anti)
+    return {"instruction": text, "label": words, "anti_label": sampled.anti}
 
 
 def _number(value: int, rng: random.Random) -> str:
