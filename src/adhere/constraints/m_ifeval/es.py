@@ -14,16 +14,13 @@ from itertools import pairwise
 from typing import Literal
 
 from adhere.constraints.base import Checker, Text, constraint
-from adhere.constraints.case import Lowercase, Uppercase, UppercaseWords
+from adhere.constraints.case import Lowercase, Uppercase
 from adhere.constraints.format import Highlights, Placeholders, Sections
-from adhere.constraints.length import Words
-from adhere.constraints.m_ifeval import bases, reference
+from adhere.constraints.m_ifeval import bases, counts, reference
 from adhere.constraints.m_ifeval.shared import (
     NOT_WITH_JSON,
     NOT_WITH_ONE_ANSWER,
     NOT_WITH_TWO_ANSWERS,
-    Count,
-    Counted,
     excluded,
     sentence_spans,
 )
@@ -68,25 +65,14 @@ def _fixed_places(raw: str) -> list[Place]:
 
 
 @constraint("es:length_constraints:number_sentences", family="length", paper=_PAPER, claims=_ES)
-class NumberSentences(Counted, frozen=True, kw_only=True):
+class NumberSentences(counts.SentenceCount, frozen=True, kw_only=True):
     """So many sentences by Punkt's Spanish model, list numbers included; the reference parses instead."""
 
-    noun = ("sentence", "sentences")
-    long = True
+    places = staticmethod(_places)
     asks = ("Tu respuesta debe tener {relation} {num_sentences} frases.", "Escribe {relation} {num_sentences} frases.")
     usual = {"num_sentences": range(3, 16), "relation": RELATIONS}
 
-    num_sentences: Count
     relation: Relation
-
-    def wanted(self) -> tuple[str, int]:
-        return self.relation, self.num_sentences
-
-    def count(self, text: Text) -> int:
-        return len(self.found(text))
-
-    def found(self, text: Text) -> list[Place]:
-        return text.feature(_places)
 
     def fixed(self) -> Checker:
         """Headings are no sentences, list items are."""
@@ -96,8 +82,7 @@ class NumberSentences(Counted, frozen=True, kw_only=True):
 class FixedNumberSentences(NumberSentences, frozen=True, kw_only=True):
     """The `fixed` dialect."""
 
-    def found(self, text: Text) -> list[Place]:
-        return text.feature(_fixed_places)
+    places = staticmethod(_fixed_places)
 
 
 def _count_words(raw: str) -> int:
@@ -105,29 +90,17 @@ def _count_words(raw: str) -> int:
 
 
 @constraint("es:length_constraints:number_words", family="length", paper=_PAPER, claims=_ES)
-class NumberWords(Counted, frozen=True, kw_only=True):
+class NumberWords(counts.WordCount, frozen=True, kw_only=True):
     """So many of spaCy's tokens that are no punctuation, list marks removed first.
 
     Symbols ("+", "€") and white space beyond one space (every blank line) count as words. `fixed` counts words.
     """
 
-    noun = ("word", "words")
-    long = True
+    words_in = staticmethod(_count_words)
     asks = ("Responde con {relation} {num_words} palabras.", "Usa {relation} {num_words} palabras en tu respuesta.")
     usual = {"num_words": range(20, 400, 10), "relation": RELATIONS}
 
-    num_words: Count
     relation: Relation
-
-    def wanted(self) -> tuple[str, int]:
-        return self.relation, self.num_words
-
-    def count(self, text: Text) -> int:
-        return text.feature(_count_words)
-
-    def fixed(self) -> Checker:
-        """Words."""
-        return self.by(Words(**self.bounds()))
 
 
 @constraint("es:length_constraints:number_paragraphs", family="length", paper=_PAPER, claims=_ES)
@@ -377,28 +350,17 @@ def _capital_tokens(raw: str) -> int:
 
 
 @constraint("es:change_case:capital_word_frequency", family="case", paper=_PAPER, claims=_ES)
-class CapitalWords(Counted, frozen=True, kw_only=True):
+class CapitalWords(counts.CapitalCount, frozen=True, kw_only=True):
     """So many of spaCy's tokens in capitals; "A" and "Y" at the start of a sentence count. `fixed` leaves those out."""
 
-    noun = ("word in capitals", "words in capitals")
+    capitals_in = staticmethod(_capital_tokens)
     asks = (
         "Escribe palabras completamente en mayúsculas {capital_relation} {capital_frequency} veces.",
         "En tu respuesta debe haber {capital_relation} {capital_frequency} palabras en MAYÚSCULAS.",
     )
     usual = {"capital_frequency": range(1, 13), "capital_relation": RELATIONS}
 
-    capital_frequency: Count
     capital_relation: Relation
-
-    def wanted(self) -> tuple[str, int]:
-        return self.capital_relation, self.capital_frequency
-
-    def count(self, text: Text) -> int:
-        return text.feature(_capital_tokens)
-
-    def fixed(self) -> Checker:
-        """Words of two letters or more."""
-        return self.by(UppercaseWords(**self.bounds()))
 
 
 @constraint("es:punctuation:no_comma", family="punctuation", paper=_PAPER, claims=_ES)

@@ -10,16 +10,13 @@ import string
 from itertools import pairwise
 from typing import Literal
 
-from adhere.constraints.base import Checker, Text, constraint
-from adhere.constraints.case import Lowercase, Uppercase, UppercaseWords
-from adhere.constraints.length import Words
-from adhere.constraints.m_ifeval import bases
+from adhere.constraints.base import Checker, constraint
+from adhere.constraints.case import Lowercase, Uppercase
+from adhere.constraints.m_ifeval import bases, counts
 from adhere.constraints.m_ifeval.shared import (
     NOT_WITH_JSON,
     NOT_WITH_ONE_ANSWER,
     NOT_WITH_TWO_ANSWERS,
-    Count,
-    Counted,
     excluded,
     sentence_spans,
 )
@@ -63,28 +60,17 @@ def _fixed_places(raw: str) -> list[Place]:
 
 
 @constraint("fr:length_constraints:number_sentences", family="length", paper=_PAPER, claims=_FR)
-class NumberSentences(Counted, frozen=True, kw_only=True):
+class NumberSentences(counts.SentenceCount, frozen=True, kw_only=True):
     """So many sentences by Punkt's French model: a list number is one, a heading or line without a stop is none."""
 
-    noun = ("sentence", "sentences")
-    long = True
+    places = staticmethod(_places)
     asks = (
         "Votre réponse doit contenir {relation} {num_sentences} phrases.",
         "Écrivez {relation} {num_sentences} phrases.",
     )
     usual = {"num_sentences": range(3, 16), "relation": RELATIONS}
 
-    num_sentences: Count
     relation: Relation
-
-    def wanted(self) -> tuple[str, int]:
-        return self.relation, self.num_sentences
-
-    def count(self, text: Text) -> int:
-        return len(self.found(text))
-
-    def found(self, text: Text) -> list[Place]:
-        return text.feature(_places)
 
     def fixed(self) -> Checker:
         """Headings and marks alone are no sentences, list items are."""
@@ -94,8 +80,7 @@ class NumberSentences(Counted, frozen=True, kw_only=True):
 class FixedNumberSentences(NumberSentences, frozen=True, kw_only=True):
     """The `fixed` dialect."""
 
-    def found(self, text: Text) -> list[Place]:
-        return text.feature(_fixed_places)
+    places = staticmethod(_fixed_places)
 
 
 _WORD = re.compile(r"\w+")
@@ -106,26 +91,14 @@ def _count_words(raw: str) -> int:
 
 
 @constraint("fr:length_constraints:number_words", family="length", paper=_PAPER, claims=_FR)
-class NumberWords(Counted, frozen=True, kw_only=True):
+class NumberWords(counts.WordCount, frozen=True, kw_only=True):
     r"""So many runs of `\w`: "l'eau" and "peut-être" are two. For `fixed` they are one."""
 
-    noun = ("word", "words")
-    long = True
+    words_in = staticmethod(_count_words)
     asks = ("Répondez avec {relation} {num_words} mots.", "Votre réponse doit compter {relation} {num_words} mots.")
     usual = {"num_words": range(50, 400, 10), "relation": RELATIONS}
 
-    num_words: Count
     relation: Relation
-
-    def wanted(self) -> tuple[str, int]:
-        return self.relation, self.num_words
-
-    def count(self, text: Text) -> int:
-        return text.feature(_count_words)
-
-    def fixed(self) -> Checker:
-        """Words."""
-        return self.by(Words(**self.bounds()))
 
 
 @constraint("fr:length_constraints:number_paragraphs", family="length", paper=_PAPER, claims=_FR)
@@ -301,28 +274,17 @@ class AllSmall(bases.OneCase, frozen=True):
 
 
 @constraint("fr:change_case:capital_word_frequency", family="case", paper=_PAPER, claims=_FR)
-class CapitalWords(Counted, frozen=True, kw_only=True):
+class CapitalWords(counts.CapitalCount, frozen=True, kw_only=True):
     """So many of NLTK's tokens in capitals; "À" and "L'" at the start of a sentence count. `fixed` leaves those out."""
 
-    noun = ("word in capitals", "words in capitals")
+    capitals_in = staticmethod(capital_tokens)
     asks = (
         "Dans votre réponse, des mots en majuscules doivent apparaître {capital_relation} {capital_frequency} fois.",
         "Écrivez {capital_relation} {capital_frequency} mots entièrement en MAJUSCULES.",
     )
     usual = {"capital_frequency": range(1, 13), "capital_relation": RELATIONS}
 
-    capital_frequency: Count
     capital_relation: Relation
-
-    def wanted(self) -> tuple[str, int]:
-        return self.capital_relation, self.capital_frequency
-
-    def count(self, text: Text) -> int:
-        return text.feature(capital_tokens)
-
-    def fixed(self) -> Checker:
-        """Words of two letters or more."""
-        return self.by(UppercaseWords(**self.bounds()))
 
 
 @constraint("fr:punctuation:no_comma", family="punctuation", paper=_PAPER, claims=_FR)
