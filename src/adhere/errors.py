@@ -21,6 +21,7 @@ __all__ = [
     "UsageError",
     "WeightsError",
     "did_you_mean",
+    "suggest",
 ]
 
 
@@ -91,6 +92,12 @@ def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:
 
     near = get_close_matches(name, list(known), n=limit, cutoff=0.5)
     return f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The hint for a name that is not among the known ones: the nearest, or all of them."""
+    names = list(known)
+    return did_you_mean(name, names) or f"There are: {', '.join(names)}"
 
 
 def missing_extra(package: str, extra: str, purpose: str) -> DependencyError:

@@ -30,7 +30,7 @@ from adhere.answer.pool import answer_or_none, question_of, read_pool
 from adhere.answer.select_examples import Embedder, embedder_of
 from adhere.engine import context
 from adhere.engine.seeds import derive
-from adhere.errors import DataError, ModelError, UsageError, did_you_mean, missing_extra
+from adhere.errors import DataError, ModelError, UsageError, missing_extra, suggest
 from adhere.records import Example, Instruction, Response
 from adhere.registry import register
 from adhere.roles import Answerer
@@ -166,8 +166,7 @@ class AutoCoT(Strategy):
         check_form(form)
         for name, value, known in (("kind", kind, KINDS), ("select", select, get_args(Select))):
             if value not in known:
-                suggestion = did_you_mean(str(value), known) or f"There are: {', '.join(known)}"
-                raise UsageError(f"auto_cot: unknown {name} '{value}'", hint=suggestion)
+                raise UsageError(f"auto_cot: unknown {name} '{value}'", hint=suggest(str(value), known))
         self.model = model
         self.pool = pool
         self.demos = demos

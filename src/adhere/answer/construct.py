@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from adhere.errors import did_you_mean
+from adhere.errors import did_you_mean, suggest
 from adhere.partspec import Call, construct, wrong
 from adhere.registry import parts
 from adhere.roles import Answerer
@@ -25,11 +25,7 @@ def strategy(call: Call, model: Answerer) -> Answerer:
         return model
     known = parts("answer")
     if call.name not in known:
-        wrong(
-            call,
-            f"there is no strategy '{call.name}'",
-            hint=did_you_mean(call.name, known) or f"There are: {', '.join(sorted(known))}",
-        )
+        wrong(call, f"there is no strategy '{call.name}'", hint=suggest(call.name, sorted(known)))
     inner, rest = model, call
     if call.args and isinstance(call.args[0], Call) and (call.args[0].name in known or call.args[0].name == PLAIN):
         inner, rest = strategy(call.args[0], model), call._replace(args=call.args[1:])

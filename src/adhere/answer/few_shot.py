@@ -6,7 +6,7 @@ images; these are the text-only forms, where a scene is described in words.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -20,11 +20,53 @@ from adhere.records import Example, Instruction, Response
 from adhere.registry import register
 from adhere.roles import Answerer
 
-__all__ = ["FewShot", "check_shots", "retexted"]
+__all__ = ["FewShot", "ShowsExamples", "check_shots", "retexted"]
+
+
+class ShowsExamples(Strategy):
+    """Base of the strategies that show examples of a pool.
+
+    Args:
+        model, pool, n, selection, form, embedder: As for `FewShot`.
+        layout: How they are written down, see `Layout`.
+        least: The smallest n that makes sense.
+    """
+
+    def __init__(
+        self,
+        model: Answerer,
+        pool: str | Sequence[Example] | Pool,
+        n: int,
+        selection: Selection,
+        form: Form,
+        embedder: Embedder | str,
+        *,
+        layout: str = "icl",
+        least: int = 1,
+    ) -> None:
+        check_shots("n", n, least)
+        self.model = model
+        self.pool = pool
+        self.n = n
+        self.selection = selection
+        self.form = form
+        self.embedder = embedder
+        self._pool = pool if isinstance(pool, Pool) else Pool(pool, selection, embedder)
+        self._layout = Layout(layout, form)
+
+    async def _shown(
+        self, instruction: Instruction, trace: Trace, answered: Callable[[Example], str] = answer_of
+    ) -> Response:
+        """The model's answer with `n` examples in front, each answered as `answered` says."""
+        examples = await self._pool.pick(instruction, self.n)
+        shots = [Demonstration(question_of(example), answered(example)) for example in examples]
+        items = [{"input": shot.input, "output": shot.output} for shot in shots]
+        trace.add("demonstrations", items=items, selection=self.selection)
+        return await ask_with_shots(self.model, instruction, shots, self._layout, trace)
 
 
 @register("few_shot", paper="evalign-icl")
-class FewShot(Strategy):
+class FewShot(ShowsExamples):
     """Shows `n` examples of a pool, then asks.
 
     Args:
@@ -52,27 +94,12 @@ class FewShot(Strategy):
         short: bool = False,
         embedder: Embedder | str = "minilm",
     ) -> None:
-        check_shots("n", n, least=0)
-        self.model = model
-        self.pool = pool
-        self.n = n
-        self.selection = selection
-        self.form = form
+        super().__init__(model, pool, n, selection, form, embedder, least=0)
         self.short = short
-        self.embedder = embedder
-        self._pool = pool if isinstance(pool, Pool) else Pool(pool, selection, embedder)
-        self._layout = Layout("icl", form)
 
     async def respond(self, instruction: Instruction, trace: Trace) -> Response:
         """One call."""
-        shots = [
-            Demonstration(question_of(example), answer_of(example))
-            for example in await self._pool.pick(instruction, self.n)
-        ]
-        trace.add(
-            "demonstrations", items=[{"input": s.input, "output": s.output} for s in shots], selection=self.selection
-        )
-        answer = await ask_with_shots(self.model, instruction, shots, self._layout, trace)
+        answer = await self._shown(instruction, trace)
         return retexted(answer, until(answer.text), short=self.short)
 
 

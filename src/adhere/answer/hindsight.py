@@ -15,10 +15,10 @@ import re
 from collections.abc import Sequence
 
 from adhere.answer.apart import apart
-from adhere.answer.base import Strategy, Trace
-from adhere.answer.few_shot import FewShot, check_shots, retexted
-from adhere.answer.in_context import Form, Layout, ask_with_shots, until
-from adhere.answer.pool import Pool, answer_of, question_of
+from adhere.answer.base import Trace
+from adhere.answer.few_shot import FewShot, ShowsExamples, retexted
+from adhere.answer.in_context import Form, ask_with_shots, until
+from adhere.answer.pool import answer_of, question_of
 from adhere.answer.prompt_program import Demonstration
 from adhere.answer.select_examples import Embedder, Selection
 from adhere.models.prompts import Template
@@ -33,7 +33,7 @@ _FULL_STOP = re.compile(r"\.(?=\s|$)")
 
 
 @register("chain_of_hindsight", paper="evalign-icl")
-class ChainOfHindsight(Strategy):
+class ChainOfHindsight(ShowsExamples):
     """Shows `n` examples with a good and a bad answer each, then asks for the good one.
 
     Args:
@@ -53,15 +53,7 @@ class ChainOfHindsight(Strategy):
         form: Form = "auto",
         embedder: Embedder | str = "minilm",
     ) -> None:
-        check_shots("n", n)
-        self.model = model
-        self.pool = pool
-        self.n = n
-        self.selection = selection
-        self.form = form
-        self.embedder = embedder
-        self._pool = Pool(pool, selection, embedder)
-        self._layout = Layout("icl_hindsight", form)
+        super().__init__(model, pool, n, selection, form, embedder, layout="icl_hindsight")
         self._plain = FewShot(model, self._pool, n, selection, form, embedder=embedder)
         self._bad: dict[int, str] = {}
 

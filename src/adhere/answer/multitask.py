@@ -11,15 +11,14 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from adhere.answer.base import Strategy, Trace
-from adhere.answer.few_shot import check_shots, retexted
-from adhere.answer.in_context import Form, Layout, ask_with_shots, until
-from adhere.answer.pool import Pool, answer_of, question_of
-from adhere.answer.prompt_program import Demonstration
+from adhere.answer.base import Trace
+from adhere.answer.few_shot import ShowsExamples, retexted
+from adhere.answer.in_context import Form, until
+from adhere.answer.pool import answer_of, question_of
 from adhere.answer.select_examples import Embedder, Selection
 from adhere.answer.self_correct import answerable
 from adhere.engine.seeds import derive
-from adhere.errors import DataError, UsageError, did_you_mean
+from adhere.errors import DataError, UsageError, suggest
 from adhere.models.prompts import Template
 from adhere.records import Example, Instruction, Response
 from adhere.registry import register
@@ -65,7 +64,7 @@ SIDE_TASKS = {
 
 
 @register("multitask", paper="evalign-icl")
-class Multitask(Strategy):
+class Multitask(ShowsExamples):
     """Shows `n` examples whose answers do a side task too, and keeps of the model's only the answer.
 
     Args:
@@ -89,34 +88,16 @@ class Multitask(Strategy):
         short: bool = False,
         embedder: Embedder | str = "minilm",
     ) -> None:
-        check_shots("n", n)
         if side_task not in SIDE_TASKS:
-            raise UsageError(
-                f"unknown side task '{side_task}'",
-                hint=did_you_mean(side_task, SIDE_TASKS) or f"There are: {', '.join(SIDE_TASKS)}",
-            )
-        self.model = model
-        self.pool = pool
+            raise UsageError(f"unknown side task '{side_task}'", hint=suggest(side_task, SIDE_TASKS))
+        super().__init__(model, pool, n, selection, form, embedder)
         self.side_task = side_task
-        self.n = n
-        self.selection = selection
-        self.form = form
         self.short = short
-        self.embedder = embedder
-        self._pool = Pool(pool, selection, embedder)
-        self._layout = Layout("icl", form)
         self._answers = {question_of(example): self._with_side_task(example) for example in self._pool.examples}
 
     async def respond(self, instruction: Instruction, trace: Trace) -> Response:
         """One call."""
-        shots = [
-            Demonstration(question_of(example), self._answers[question_of(example)])
-            for example in await self._pool.pick(instruction, self.n)
-        ]
-        trace.add(
-            "demonstrations", items=[{"input": s.input, "output": s.output} for s in shots], selection=self.selection
-        )
-        answer = await ask_with_shots(self.model, instruction, shots, self._layout, trace)
+        answer = await self._shown(instruction, trace, lambda example: self._answers[question_of(example)])
         trace.add("draft", text=answer.text)
         kept = until(answer.text, SIDE_TASKS[self.side_task].marker).rstrip(" ,")
         return retexted(answer, kept, short=self.short)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from adhere.answer.apart import Once
 from adhere.engine.seeds import derive
-from adhere.errors import UsageError, did_you_mean, missing_extra
+from adhere.errors import UsageError, missing_extra, suggest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,10 +55,7 @@ class Selector:
         self, texts: Sequence[str], selection: Selection = "random", embedder: Embedder | str = "minilm"
     ) -> None:
         if selection not in SELECTIONS:
-            raise UsageError(
-                f"unknown selection '{selection}'",
-                hint=did_you_mean(selection, SELECTIONS) or f"There are: {', '.join(SELECTIONS)}",
-            )
+            raise UsageError(f"unknown selection '{selection}'", hint=suggest(selection, SELECTIONS))
         self.texts = list(texts)
         self.selection = selection
         self.embedder = embedder

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from adhere.answer.base import Strategy, Trace
-from adhere.answer.few_shot import FewShot, check_shots
-from adhere.answer.in_context import Form, Layout, ask_with_shots
-from adhere.answer.pool import Pool, answer_of, question_of
+from adhere.answer.base import Trace
+from adhere.answer.few_shot import FewShot, ShowsExamples, check_shots
+from adhere.answer.in_context import Form, ask_with_shots
+from adhere.answer.pool import answer_of, question_of
 from adhere.answer.prompt_program import Demonstration
 from adhere.answer.select_examples import Embedder, Selection
 from adhere.errors import DataError
@@ -34,7 +34,7 @@ CLASSIFIER_TOKENS = 4  # "yes" or "no"
 
 
 @register("self_correct", paper="evalign-icl")
-class SelfCorrect(Strategy):
+class SelfCorrect(ShowsExamples):
     """Answers, then asks itself whether the question could be answered, and abstains if not.
 
     Args:
@@ -60,18 +60,11 @@ class SelfCorrect(Strategy):
         embedder: Embedder | str = "minilm",
     ) -> None:
         check_shots("classifier_shots", classifier_shots, least=2)
-        self.model = model
-        self.pool = pool
-        self.n = n
+        super().__init__(model, pool, n, selection, form, embedder, least=0)
         self.classifier_shots = classifier_shots
         self.abstain = abstain
-        self.selection = selection
-        self.form = form
         self.short = short
-        self.embedder = embedder
-        self._pool = Pool(pool, selection, embedder)
         self._first = FewShot(model, self._pool, n, selection, form, short, embedder)
-        self._layout = Layout("icl", form)
         kinds = {answerable(example, abstain) for example in self._pool.examples}
         if len(kinds) < 2:
             lacking = "cannot" if True in kinds else "can"

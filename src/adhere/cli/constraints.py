@@ -21,14 +21,12 @@ def command() -> None:
 def list_(family: str | None, as_json: bool) -> None:
     """All kinds with their arguments."""
     from adhere.constraints import kinds
-    from adhere.errors import UnknownNameError, did_you_mean
+    from adhere.errors import UnknownNameError, suggest
 
     known = kinds()
     families = sorted({c.family for c in known.values()})
     if family is not None and family not in families:
-        raise UnknownNameError(
-            f"unknown family '{family}'", hint=did_you_mean(family, families) or f"There are: {', '.join(families)}"
-        )
+        raise UnknownNameError(f"unknown family '{family}'", hint=suggest(family, families))
     found = {k: c for k, c in known.items() if family in (None, c.family)}
     if as_json:
         print_json([{"kind": k, "family": c.family, "arguments": _arguments(c)} for k, c in found.items()])

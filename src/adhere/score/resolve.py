@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adhere.data.places import cache_dir
-from adhere.errors import UnknownNameError, did_you_mean
+from adhere.errors import UnknownNameError, suggest
 from adhere.partspec import Call, construct, parse, wrong
 from adhere.registry import parts
 from adhere.roles import Answerer, Scorer
@@ -42,10 +42,7 @@ def resolve(spec: str | Call | Scorer, model: Answerer | None = None) -> Scorer:
             return _open(folder, model)
         if call.bare and is_reward_model(Path(call.name)):
             return known["reward"].target(call.name)
-        raise UnknownNameError(
-            f"unknown scorer '{call.name}'",
-            hint=did_you_mean(call.name, known) or f"There are: {', '.join(sorted(known))}",
-        )
+        raise UnknownNameError(f"unknown scorer '{call.name}'", hint=suggest(call.name, sorted(known)))
 
     def convert(value: Any, annotation: str, within: Call, at: int) -> Any:
         if isinstance(value, list):

@@ -20,7 +20,7 @@ from adhere.answer.code_words import code_words
 from adhere.answer.repo_edit.edits import FORMATS, EditError, Format, check_syntax, edited
 from adhere.answer.repo_edit.patches import diff_of
 from adhere.answer.select_examples import Selector
-from adhere.errors import UsageError, did_you_mean
+from adhere.errors import UsageError, suggest
 from adhere.models.prompts import Template
 from adhere.records import Instruction, Message, Response
 from adhere.registry import register
@@ -47,8 +47,7 @@ class RepoEdit(Strategy):
         self, model: Answerer, edit_format: Format = "search_replace", max_files: int = 3, retries: int = 1
     ) -> None:
         if edit_format not in FORMATS:
-            hint = did_you_mean(edit_format, FORMATS) or f"There are: {', '.join(FORMATS)}"
-            raise UsageError(f"unknown edit format '{edit_format}'", hint=hint)
+            raise UsageError(f"unknown edit format '{edit_format}'", hint=suggest(edit_format, FORMATS))
         if max_files < 0 or retries < 0:
             raise UsageError("max_files and retries are numbers from 0", hint="0 files shows all of them")
         self.model = model

@@ -16,7 +16,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from adhere.errors import UnknownNameError, UsageError, did_you_mean
+from adhere.errors import UnknownNameError, UsageError, suggest
 from adhere.write.instructions.scoring import InstructionScorer
 from adhere.write.instructions.tasks import Pair
 
@@ -186,6 +186,5 @@ def allocator_of(name: str | Allocator) -> Allocator:
     if not isinstance(name, str):
         return name
     if name not in ALLOCATORS:
-        hint = did_you_mean(name, ALLOCATORS) or f"There are: {', '.join(ALLOCATORS)}"
-        raise UnknownNameError(f"unknown allocator '{name}'", hint=hint)
+        raise UnknownNameError(f"unknown allocator '{name}'", hint=suggest(name, ALLOCATORS))
     return ALLOCATORS[name]

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from adhere.answer.base import ask, base_model
 from adhere.engine.seeds import derive
-from adhere.errors import UnknownNameError, UsageError, did_you_mean
+from adhere.errors import UnknownNameError, UsageError, suggest
 from adhere.models.prompts import Template
 from adhere.records import Response
 from adhere.roles import Answerer
@@ -163,8 +163,7 @@ def proposer_of(name: str | Proposer) -> Proposer:
     if not isinstance(name, str):
         return name
     if name not in PROPOSERS:
-        hint = did_you_mean(name, PROPOSERS) or f"There are: {', '.join(PROPOSERS)}"
-        raise UnknownNameError(f"unknown proposer '{name}'", hint=hint)
+        raise UnknownNameError(f"unknown proposer '{name}'", hint=suggest(name, PROPOSERS))
     return PROPOSERS[name]()
 
 

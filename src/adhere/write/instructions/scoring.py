@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 from adhere.answer.base import ask, base_model, draw
 from adhere.answer.prompt_program import Prompted, PromptProgram
-from adhere.errors import CapabilityError, ModelError, UnknownNameError, did_you_mean
+from adhere.errors import CapabilityError, ModelError, UnknownNameError, suggest
 from adhere.records import Instruction
 from adhere.roles import Answerer
 from adhere.write.instructions.metrics import grade
@@ -169,8 +169,7 @@ def scorer_of(name: str | InstructionScorer, answerer: Answerer, metric: str, fo
     if not isinstance(name, str):
         return name
     if name not in SCORERS:
-        hint = did_you_mean(name, SCORERS) or f"There are: {', '.join(SCORERS)}"
-        raise UnknownNameError(f"unknown scorer of instructions '{name}'", hint=hint)
+        raise UnknownNameError(f"unknown scorer of instructions '{name}'", hint=suggest(name, SCORERS))
     if name == "likelihood":
         try:
             return Likelihood(answerer, form)
