@@ -7,6 +7,8 @@ checkers on what rules read out of the prompt. The control of each is the same l
 instead of naming what failed: equal draws, equal stopping, equal choice, so that the difference is what refining adds.
 (Drawing exactly as often per prompt as DeCRIM did would cut the control short wherever DeCRIM was lucky.)
 
+`decrim_realinstruct.py` asks the same of everyday requests, whose constraints the critic has to read by itself.
+
 With the oracle the critic is the metric, so being above the plain answer is no finding; the loose reading is held out.
 """
 
@@ -28,7 +30,7 @@ from adhere.answer.decrim import DeCRIM
 from adhere.bench.base import get
 from adhere.bench.grading import build_checkers
 from adhere.bench.ifeval import IFEVAL
-from adhere.constraints import verify
+from adhere.constraints import Dialect, verify
 from adhere.data.sets import locate
 from adhere.models.model import Model
 from adhere.records import Instruction, Response, encode
@@ -107,7 +109,7 @@ async def _run(size: Size, name: str) -> dict[str, Any]:
             wanted[arm] = DeCRIM(model, decompose, critic, size.rounds), asked
             wanted[f"{arm}, resampled"] = Resample(model, decompose, critic, size.rounds), asked
         # side by side, so that the last prompts of an arm do not wait for an empty engine
-        found = await asyncio.gather(*(_answers(*pair) for pair in wanted.values()))
+        found = await asyncio.gather(*(answers_of(*pair) for pair in wanted.values()))
         arms = dict(zip(wanted, found, strict=True))
         arms["oracle, last kept"] = [_last(r) for r in arms["oracle"]]  # the same draws, another choice
         unread = [i for i in usable if int(i.id) % 2 == 0]  # the rules were written looking at the odd ones
@@ -115,7 +117,7 @@ async def _run(size: Size, name: str) -> dict[str, Any]:
             "rules": await _decomposing("rules", model, unread[:100]),
             "self": await _decomposing("self", model, chosen[: size.lists]),
         }
-    graded = {arm: _graded(chosen, responses) for arm, responses in arms.items()}
+    graded = {arm: graded_by(chosen, responses) for arm, responses in arms.items()}
     return _report(graded, decomposers, trained.metrics) | {
         "size": size._asdict() | {"prompts": len(chosen), "constraints": len(graded["plain"].strict)},
         "model": msgspec.to_builtins(model.info),
@@ -141,7 +143,8 @@ async def _each(fn: Any, items: Sequence[Any], concurrency: int) -> list[Any]:
     return [found[n] for n in range(len(items))]
 
 
-async def _answers(answerer: Any, instructions: Sequence[Instruction]) -> list[Response]:
+async def answers_of(answerer: Any, instructions: Sequence[Instruction]) -> list[Response]:
+    """What a model or strategy answers, side by side, in the order of the instructions."""
     return await _each(answerer.answer, instructions, answerer.concurrency)
 
 
@@ -152,7 +155,7 @@ async def _weak_critic(model: Model, others: Sequence[Instruction], size: Size) 
     rows = map(json.loads, archive.read_text(encoding="utf-8").splitlines())
     answers = {str(row["key"]): [row["response"][: 4 * size.tokens]] for row in rows}
     mine = others[: size.training]
-    for instruction, response in zip(mine, await _answers(model, mine), strict=True):
+    for instruction, response in zip(mine, await answers_of(model, mine), strict=True):
         answers.setdefault(instruction.id, []).append(response.text)
     draw = random.Random(0)
     pool = [c for i in others for c in i.constraints if c.kind in REPAIRABLE]
@@ -181,8 +184,9 @@ async def _decomposing(kind: str, model: Model, instructions: Sequence[Instructi
             "prompts": len(found), "claimed": claimed, "gold": there}  # fmt: skip
 
 
-def _graded(chosen: Sequence[Instruction], responses: list[Response]) -> Arm:
-    checkers = build_checkers(chosen, "ifeval")
+def graded_by(chosen: Sequence[Instruction], responses: list[Response], dialect: Dialect = "ifeval") -> Arm:
+    """Each answer against the constraints of its prompt."""
+    checkers = build_checkers(chosen, dialect)
     found = [verify(r.text, checkers[i.id]) for i, r in zip(chosen, responses, strict=True)]
     numbers = [n for n, verdict in enumerate(found) for _ in verdict.loose]
     return Arm(
@@ -192,28 +196,28 @@ def _graded(chosen: Sequence[Instruction], responses: list[Response]) -> Arm:
 
 def _report(arms: dict[str, Arm], decomposers: dict[str, Any], trained: dict[str, float]) -> dict[str, Any]:
     plain = arms["plain"]
-    figures = {name: _figures(arm, plain) for name, arm in arms.items()}
+    figures = {name: figures_of(arm, plain) for name, arm in arms.items()}
     differences = {
-        name: {"plain": _difference(plain, arm), "resampled": _difference(arms[f"{name}, resampled"], arm),
-               "resampled, loose": _difference(arms[f"{name}, resampled"], arm, "loose")}
+        name: {"plain": difference(plain, arm), "resampled": difference(arms[f"{name}, resampled"], arm),
+               "resampled, loose": difference(arms[f"{name}, resampled"], arm, "loose")}
         for name, arm in arms.items() if f"{name}, resampled" in arms
     }  # fmt: skip
     critics = {name: _critic(arms[name], plain) for name in ("self", "weak", "oracle")}
     over_plain, over_control = differences["oracle"]["plain"], differences["oracle"]["resampled"]
     # the bootstrap is too sure of a handful of changed prompts: the exact test must agree
     shown = "shown" if over_plain["low"] > 0 and over_control["low"] > 0 and over_control["p"] < 0.05 else "not shown"
-    met = {name: _percent(figures[name]["constraints"]) for name in figures}
+    met = {name: percent(figures[name]["constraints"]) for name in figures}
     lines = [
-        f"{name:<26} constraints {met[name]}  prompts {_percent(f['prompts'])}  "
-        f"loose {_percent(f['constraints, loose'])}  harmed {_percent(f['harmed'])}  answers {f['answers drawn']}"
+        f"{name:<26} constraints {met[name]}  prompts {percent(f['prompts'])}  "
+        f"loose {percent(f['constraints, loose'])}  harmed {percent(f['harmed'])}  answers {f['answers drawn']}"
         for name, f in figures.items()
     ]
     lines += [
-        f"{name:<15} minus plain {_points(d['plain'])}   minus its control {_points(d['resampled'])}"
+        f"{name:<15} minus plain {points(d['plain'])}   minus its control {points(d['resampled'])}"
         for name, d in differences.items()
     ]
     lines += [
-        f"critic {name:<6} " + "  ".join(f"{k} {_percent(v)}" for k, v in c.items()) for name, c in critics.items()
+        f"critic {name:<6} " + "  ".join(f"{k} {percent(v)}" for k, v in c.items()) for name, c in critics.items()
     ]
     lines += [
         f"weak critic, prompts held out of its training: accuracy {trained['accuracy']}, AUC {trained.get('auc')}"
@@ -224,7 +228,7 @@ def _report(arms: dict[str, Arm], decomposers: dict[str, Any], trained: dict[str
         "more than in as many plain draws chosen from by the same critic",
         "holds": "against" if over_control["high"] < 0 and over_control["p"] < 0.05 else shown,
         "headline": f"oracle critic: {met['oracle']} of the constraints met, {met['plain']} plain, "
-        f"{met['oracle, resampled']} by resampling; refining adds {_points(over_control)}",
+        f"{met['oracle, resampled']} by resampling; refining adds {points(over_control)}",
         "lines": lines,
         "figures": figures,
         "differences": differences,
@@ -233,7 +237,8 @@ def _report(arms: dict[str, Arm], decomposers: dict[str, Any], trained: dict[str
     }
 
 
-def _figures(arm: Arm, plain: Arm) -> dict[str, Any]:
+def figures_of(arm: Arm, plain: Arm) -> dict[str, Any]:
+    """Constraints and prompts met, constraints met in the plain answer but not here ("harmed"), and what it cost."""
     whole = [[], []]
     for n in range(len(arm.responses)):
         for kept, reading in zip(whole, (arm.strict, arm.loose), strict=True):
@@ -241,11 +246,11 @@ def _figures(arm: Arm, plain: Arm) -> dict[str, Any]:
     before = [n for n, met in enumerate(plain.strict) if met]
     steps = [s for r in arm.responses for s in r.trace]
     return {
-        "prompts": _json(rate(whole[0])),
-        "constraints": _json(rate(arm.strict, arm.prompts)),
-        "prompts, loose": _json(rate(whole[1])),
-        "constraints, loose": _json(rate(arm.loose, arm.prompts)),
-        "harmed": _json(rate([not arm.strict[n] for n in before], [arm.prompts[n] for n in before])),
+        "prompts": plain_json(rate(whole[0])),
+        "constraints": plain_json(rate(arm.strict, arm.prompts)),
+        "prompts, loose": plain_json(rate(whole[1])),
+        "constraints, loose": plain_json(rate(arm.loose, arm.prompts)),
+        "harmed": plain_json(rate([not arm.strict[n] for n in before], [arm.prompts[n] for n in before])),
         "changed": sum(a.text != b.text for a, b in zip(arm.responses, plain.responses, strict=True)),
         "answers drawn": len(arm.responses) + sum(s["step"] == "refine" for s in steps),
         "calls": sum(s["calls"] for s in steps if s["step"] == "cost") or len(arm.responses),
@@ -254,12 +259,12 @@ def _figures(arm: Arm, plain: Arm) -> dict[str, Any]:
     }
 
 
-def _difference(a: Arm, b: Arm, reading: str = "strict") -> dict[str, Any]:
+def difference(a: Arm, b: Arm, reading: str = "strict") -> dict[str, Any]:
     """Constraints met in b minus in a, paired: bootstrap by prompt, p of the exact sign-flip test."""
     one, other = getattr(a, reading), getattr(b, reading)
     found = bootstrap_mean([float(y) - float(x) for x, y in zip(one, other, strict=True)], a.prompts)
     test = compare(one, other, a.prompts)
-    return _json(found) | {"p": round(test.p_value, 4), "gained": test.only_b, "lost": test.only_a}
+    return plain_json(found) | {"p": round(test.p_value, 4), "gained": test.only_b, "lost": test.only_a}
 
 
 def _critic(arm: Arm, plain: Arm) -> dict[str, Any]:
@@ -269,22 +274,24 @@ def _critic(arm: Arm, plain: Arm) -> dict[str, Any]:
         said += [v["met"] for v in next(s for s in response.trace if s["step"] == "critique")["verdicts"]]
     failed = [n for n, met in enumerate(plain.strict) if not met]
     return {
-        "accuracy": _json(rate([a is b for a, b in zip(said, plain.strict, strict=True)], plain.prompts)),
-        "recall of failures": _json(rate([said[n] is False for n in failed], [plain.prompts[n] for n in failed])),
-        "positive rate": _json(rate([verdict is True for verdict in said], plain.prompts)),
+        "accuracy": plain_json(rate([a is b for a, b in zip(said, plain.strict, strict=True)], plain.prompts)),
+        "recall of failures": plain_json(rate([said[n] is False for n in failed], [plain.prompts[n] for n in failed])),
+        "positive rate": plain_json(rate([verdict is True for verdict in said], plain.prompts)),
     }
 
 
-def _json(found: Rate) -> dict[str, Any]:
+def plain_json(found: Rate) -> dict[str, Any]:
     """JSON has no NaN: a rate over nothing is null."""
     return {
         k: None if v != v else round(float(v), 4) if isinstance(v, float) else v for k, v in found._asdict().items()
     }
 
 
-def _percent(rate: dict[str, Any]) -> str:
+def percent(rate: dict[str, Any]) -> str:
+    """As a line shows it."""
     return f"{100 * rate['value']:.1f}% [{100 * rate['low']:.0f}, {100 * rate['high']:.0f}]" if rate["n"] else "none"
 
 
-def _points(d: dict[str, Any]) -> str:
+def points(d: dict[str, Any]) -> str:
+    """As a line shows it."""
     return f"{100 * d['value']:+.1f} points [{100 * d['low']:+.1f}, {100 * d['high']:+.1f}], p = {d['p']}"

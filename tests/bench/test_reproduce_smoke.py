@@ -15,7 +15,17 @@ FOLDER = Path(__file__).parents[2] / "reproductions"
 @pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.parametrize(
-    "slug", ["alpaca-farm", "decrim", "helpsteer2-preference", "model-sat", "revis-eval", "ruler", "self-j"]
+    "slug",
+    [
+        "alpaca-farm",
+        "decrim",
+        "decrim-realinstruct",
+        "helpsteer2-preference",
+        "model-sat",
+        "revis-eval",
+        "ruler",
+        "self-j",
+    ],
 )
 def test_a_reproduction_runs_and_says_what_it_found(slug: str, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADHERE_DATA", str(data_dir))
