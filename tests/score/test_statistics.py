@@ -15,7 +15,6 @@ from scipy import stats
 from adhere.errors import UsageError
 from adhere.score.statistics import (
     Comparison,
-    benjamini_hochberg,
     bootstrap_mean,
     compare,
     holm,
@@ -304,16 +303,14 @@ def test_missing_numbers_are_left_out_and_counted() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
-def test_adjusted_p_values_match_scipy_and_keep_their_order(p_values: list[float]) -> None:
-    fdr, family = benjamini_hochberg(p_values), holm(p_values)
-    assert fdr == pytest.approx(list(stats.false_discovery_control(p_values)), abs=1e-12)
-    for raw, low, high in zip(p_values, fdr, family, strict=True):
-        assert raw - 1e-15 <= low <= high + 1e-12 <= 1 + 1e-12
+def test_holms_p_values_are_no_less_cautious_than_scipys_of_the_false_discovery_rate(p_values: list[float]) -> None:
+    for low, high in zip(stats.false_discovery_control(p_values), holm(p_values), strict=True):
+        assert low <= high + 1e-12 <= 1 + 1e-12
 
 
 def test_holm_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([]) == [] == benjamini_hochberg([])
+    assert holm([]) == []
 
 
 @pytest.mark.parametrize(("n", "base"), [(541, 0.3), (150, 0.8), (100, 0.5)])

@@ -17,7 +17,7 @@ from importlib import import_module
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-__all__ = ["ENGLISH", "Model", "capital_tokens", "sentence_count", "sentence_places", "word_tokens"]
+__all__ = ["ENGLISH", "Model", "capital_tokens", "sentence_places", "word_tokens"]
 
 # --- Sentences --------------------------------------------------------------------------------------------------------
 
@@ -74,11 +74,6 @@ def _tables(model: Model) -> _Tables:
     known = frozenset(data.ABBREV_TYPES) | model.abbreviations
     collocated = frozenset(first for first, _ in data.COLLOCATIONS)
     return _Tables(known, data.SENT_STARTERS, data.COLLOCATIONS, collocated, data.ORTHO_CONTEXT)
-
-
-def sentence_count(text: str, model: Model = ENGLISH) -> int:
-    """The number of sentences."""
-    return len(sentence_places(text, model))
 
 
 def sentence_places(text: str, model: Model = ENGLISH) -> list[Place]:

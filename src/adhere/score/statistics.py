@@ -33,7 +33,6 @@ __all__ = [
     "Comparison",
     "Pairs",
     "Rate",
-    "benjamini_hochberg",
     "bootstrap_mean",
     "compare",
     "holm",
@@ -240,17 +239,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted, running = [0.0] * len(p_values), 0.0
     for rank, i in enumerate(order):
         running = max(running, min(1.0, (len(p_values) - rank) * p_values[i]))
-        adjusted[i] = running
-    return adjusted
-
-
-def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
-    """Benjamini and Hochberg's adjusted p-values: claiming those below q keeps the false discovery rate at q."""
-    m = len(p_values)
-    order = sorted(range(m), key=lambda i: p_values[i], reverse=True)
-    adjusted, running = [0.0] * m, 1.0
-    for rank, i in enumerate(order):
-        running = min(running, p_values[i] * m / (m - rank))
         adjusted[i] = running
     return adjusted
 

@@ -250,9 +250,7 @@ def summary(scored: Sequence[Scored], options: Options) -> dict[str, Any]:
         complete = len(there) == len(PROBLEMS)
         name = "problem_solving" if complete else "problem_solving_partial"
         found = {"problem_solving": mean([]), name: _figure(lambda rows: problem_solving(rows, there), solving)}
-        found["chance"] = _figure(
-            lambda rows: _mean_of_parts(rows, there, lambda s: s.instruction.meta["chance"]), solving
-        )
+        found["chance"] = _figure(lambda rows: _mean_of_parts(rows, there, _chance), solving)
     for part in ("bbh", "hhh"):
         rows = [s for s in scored if s.instruction.meta["part"] == part]
         if rows:

@@ -104,15 +104,7 @@ def from_archive(path: Path) -> Iterator[Source]:
             for name in names:
                 where = f"{path}: {name}"
                 yield _source(_decoded(_unpacked(archive, archive.getinfo(name), where), _Sample, where), where)
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        OSError,
-        EOFError,
-        struct.error,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
+    except _DAMAGE as error:
         raise DataError(f"{path}: not a readable inspect log: {error}", hint="Is it whole?") from error
 
 

@@ -15,11 +15,10 @@ from typing import Literal, get_args
 
 from adhere.errors import UsageError
 
-__all__ = ["KINDS", "TRIGGER", "Kind", "after_trigger", "extract_answer", "normalise", "same_answer"]
+__all__ = ["KINDS", "Kind", "after_trigger", "extract_answer", "normalise", "same_answer"]
 
 Kind = Literal["number", "choice", "yes_no", "letters", "text"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-TRIGGER = "The answer is"
 LONGEST = 200_000  # characters that are looked at, from the end: answers stand there, and work stays bounded
 
 _TRIGGER = re.compile(r"\bthe answer is\b[ \t]*:?", re.I)
