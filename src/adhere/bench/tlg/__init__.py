@@ -241,20 +241,25 @@ def read_questions(path: Path) -> list[Instruction]:
     return made
 
 
+SHARED: dict[str, Any] = {
+    "metrics": METRICS,
+    "scorer": lambda options: Lengths(),
+    "ask": ask,
+    "summary": summary,
+    "groups": ("level", "target"),
+    "max_tokens": MAX_TOKENS,
+    "paper": "ruler",
+}
+
+
 @benchmark(
     "tlg",
     about="answers of a target length, 10 to more than 800 words",
     size=90,
     licence="Apache-2.0",
-    metrics=METRICS,
-    scorer=lambda options: Lengths(),
-    ask=ask,
-    summary=summary,
-    groups=("level", "target"),
-    max_tokens=MAX_TOKENS,
-    paper="ruler",
     suite=("instructions",),
     synthetic=True,
+    **SHARED,
 )
 def tlg() -> list[Instruction]:
     """Our questions; every nine rows hold every target once, in an order drawn by chance."""
@@ -270,14 +275,8 @@ def tlg() -> list[Instruction]:
     about="your own questions for a target length: tlg/questions.jsonl in --data-dir",
     size=0,
     licence="yours",
-    metrics=METRICS,
-    scorer=lambda options: Lengths(),
-    ask=ask,
-    summary=summary,
-    groups=("level", "target"),
     files=(FILE,),
-    max_tokens=MAX_TOKENS,
-    paper="ruler",
+    **SHARED,
 )
 def tlg_file() -> list[Instruction]:
     """The rows of the user's file."""
