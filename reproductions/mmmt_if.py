@@ -28,7 +28,7 @@ from adhere.vision import RapidOCR
 
 
 class Size(NamedTuple):
-    """Chats, turns of each, samples of a dispersed turn and of a question on an image, tokens an answer, images."""
+    """Chats, turns of each, samples of the dispersed placement, tokens an answer, images asked about."""
 
     chats: int
     turns: int
@@ -39,8 +39,8 @@ class Size(NamedTuple):
 
 SIZES = {
     "smoke": Size(1, 2, 2, 12, 2),
-    "small": Size(6, 5, 4, 60),
-    "medium": Size(12, 8, 4, 60),
+    "small": Size(12, 8, 4, 60),
+    "medium": Size(12, 8, 4, 120),
     "full": Size(12, 8, 4, 256),
 }
 CANNED = "I am not sure, but here is my best answer."
@@ -68,7 +68,7 @@ async def _run(size: Size, name: str) -> dict[str, Any]:
             settings = Settings(samples=size.samples if placement == "dispersed" else 1)
             answers = await answers_to(chosen, loaded, settings, ask=ask, options=options)
             scored += await grade_scored(answers, Pif(), options)
-        images = await read_and_answer(loaded, images=size.images, samples=size.samples)
+        images = await read_and_answer(loaded, images=size.images)
     dispersed = _of(scored, "dispersed")
     canned = await grade_scored([(s.instruction, 0, Response(CANNED), None) for s in dispersed], Pif(), options)
     found = summary(dispersed, options)
