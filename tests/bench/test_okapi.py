@@ -20,6 +20,7 @@ from adhere.bench.okapi.rows import READERS, cleaned
 from adhere.bench.scored import scored_metrics
 from adhere.errors import ContextError, DataError, UsageError
 from adhere.records import Failure, Instruction, Response, Score
+from adhere.score.choices import likelihoods
 from tiny_llama import save_tiny_llama
 
 ARC = {"id": "q1", "instruction": "Wie viele?", "option_a": "eins", "option_b": "zwei", "option_c": "drei",
@@ -199,6 +200,23 @@ def test_solved_questions_that_do_not_fit_are_left_out_from_the_last_one_on(
     assert plain.trace[0]["shots"] == 0 and plain.trace[0]["logprobs"] != answered.trace[0]["logprobs"]
     with pytest.raises(ContextError):
         asyncio.run(ask_choices(Options(tiny), choice("q", "x" * 600, ["a", "b"], 0)))
+
+
+def test_solved_mmlu_questions_end_in_the_text_of_the_answer_and_come_from_the_validation_split(
+    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As mlmm-evaluation draws and writes them: it has no training split for MMLU, and scores texts, not letters."""
+    monkeypatch.setenv("ADHERE_DATA", str(tmp_path))
+    row = {"id": "m1", "question": "2+2?", "choices": ["3", "4"], "answer": 1}
+    for split, question in (("test", "2+2?"), ("dev", "dev?"), ("val", "1+3?")):
+        write(tmp_path, f"okapi/m_mmlu/de_{split}.json", [row | {"question": question}])
+    [asked] = get("okapi-25shot").load()
+    answered = asyncio.run(ask_with_shots(Options(tiny), asked))
+    by_hand = asyncio.run(
+        likelihoods(tiny, f"Question: 1+3?\nChoices:\nA. 3\nB. 4\nAnswer: 4\n\n{asked.prompt}", ["3", "4"])
+    )
+    assert tuple(answered.trace[0]["options"]) == ("3", "4")
+    assert answered.trace[0]["logprobs"] == pytest.approx(by_hand.logprobs)
 
 
 def test_a_run_ends_in_a_table_per_language(tiny: Any) -> None:

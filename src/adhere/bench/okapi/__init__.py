@@ -6,11 +6,12 @@ character for ARC and HellaSwag, by the sum for MMLU and for TruthfulQA's mc1; i
 answers. `average` is the mean over languages of the mean over tasks, so that no task decides by its size.
 
 What differs from the authors' fork of lm-evaluation-harness (mlmm-evaluation): the six questions before TruthfulQA's
-are our own, and solved examples are the first of the training split for every question, not drawn anew for each, so
-that an engine computes them once. `okapi` asks without examples, as lm-eval does today; `okapi-25shot` puts 25 before
-ARC and MMLU, as in the paper. The data (CC BY-NC 4.0) are read from the user's folder `okapi/` in ADHERE_DATA:
-`m_arc/es_test.json`, `m_mmlu/de_dev.json`, … as the authors' script leaves them, or as their mirrors name them
-(`m_arc/es/test.jsonl`, `.parquet`). `okapi-synthetic` is ours: 32 questions in five languages.
+are our own, and solved examples are the first of the split that the fork draws from (ARC's training split, MMLU's
+validation split) for every question, not drawn anew for each, so that an engine computes them once. `okapi` asks
+without examples, as lm-eval does today; `okapi-25shot` puts 25 before ARC and MMLU, as in the paper. The data (CC BY-NC
+4.0) are read from the user's folder `okapi/` in ADHERE_DATA: `m_arc/es_test.json`, `m_mmlu/de_dev.json`, … as the
+authors' script leaves them, or as their mirrors name them (`m_arc/es/test.jsonl`, `.parquet`). `okapi-synthetic` is
+ours: 32 questions in five languages.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ LANGUAGES = {language: group for group, languages in RESOURCES.items() for langu
 NORMS: dict[str, Norm] = {"arc": "char", "hellaswag": "char", "mmlu": "sum", "truthfulqa": "sum"}
 SCORED_SPLITS = {"arc": ("test",), "hellaswag": ("validation", "val"), "mmlu": ("test",),
                  "truthfulqa": ("validation", "val")}  # fmt: skip
-SHOT_SPLITS = {"arc": ("train",), "mmlu": ("dev", "train")}
+SHOT_SPLITS = {"arc": ("train",), "mmlu": ("validation", "val", "dev", "train")}
 SHOTS = 25  # paper, section 4
 _NAME = re.compile(r"(?:^|[/_.-])(?P<language>[a-z]{2})[/_.-](?P<split>train|validation|val|test|dev)(?=[_.-])")
 FOLDER = "okapi"
@@ -146,7 +147,7 @@ def _rows() -> Iterable[tuple[str, str, str, dict[str, Any]]]:
 
 @lru_cache(maxsize=64)
 def _solved(place: Path | None, task: str, language: str) -> tuple[str, ...]:
-    """The first 25 questions of the training split with their answers; none for tasks asked without.
+    """The first 25 questions of the split for examples with their answers; none for tasks asked without.
 
     `place`, the data folder, only keeps the answers for one folder apart from those for another.
     """

@@ -55,7 +55,11 @@ def arc(row: dict[str, Any]) -> Question:
 
 
 def mmlu(row: dict[str, Any]) -> Question:
-    """The prompt lists the options by letter; their texts are scored, as the authors do (lm-eval: the letters)."""
+    """The prompt lists the options by letter; their texts are scored, as the published figures were.
+
+    So in mlmm-evaluation (28c4dc0, `multilingual_mmlu.py`: `choices` are the texts, `MultipleChoiceTask` scores them).
+    lm-eval's own `m_mmlu` is another task of the same rows: it scores the letters, after a prompt without labels.
+    """
     question, options, answer = _lettered(row)
     listed = "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
     return Question(Template.of(PROMPTS, "mmlu").render(question=question, choices=listed), options, answer)
