@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from adhere.sandbox import Limits, Outcome, isolation, run
+from adhere.sandbox.cgroup import memory_groups
 
 NOBODY = 65534
 QUICK = Limits(cpu=4, wall=12)
@@ -46,6 +47,7 @@ def as_nobody(work: Callable[[], Any]) -> Any:
             os.setresgid(NOBODY, NOBODY, NOBODY)
             os.setresuid(NOBODY, NOBODY, NOBODY)
             isolation.cache_clear()
+            memory_groups.cache_clear()
             answer = pickle.dumps((True, work()))
         except BaseException:
             answer = pickle.dumps((False, traceback.format_exc()))

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from adhere.cli.sandbox import command
 from adhere.errors import CapabilityError
 from adhere.sandbox import isolation
+from adhere.sandbox.cgroup import memory_groups
 
 needs_isolation = pytest.mark.skipif(isolation().mode is None, reason="; ".join(isolation().notes))
 
@@ -54,6 +55,9 @@ def test_check_tries_a_program_and_says_how_it_went():
     found = CliRunner().invoke(command, ["check"])
     assert found.exit_code == 0
     assert "isolated: yes" in found.stdout
+    (memory,) = [line for line in found.stdout.splitlines() if line.startswith("memory of all processes together: ")]
+    assert ("held by a control group" in memory) == (memory_groups().place is not None)
+    assert "looked at every 50 ms" in memory
     assert json.loads(CliRunner().invoke(command, ["check", "--json"]).stdout)["isolated"] is True
 
 

@@ -88,9 +88,13 @@ def check_command(as_json: bool) -> None:
 
 
 def _memory_note() -> str:
+    from adhere.sandbox.cgroup import memory_groups
     from adhere.sandbox.process import LOOK_EVERY
 
-    return f"memory of all processes together: looked at every {1000 * LOOK_EVERY:.0f} ms"
+    found = memory_groups()
+    looked = f"looked at every {1000 * LOOK_EVERY:.0f} ms"
+    held = f"{found.note}, and {looked}" if found.place else f"{looked} ({found.note})"
+    return f"memory of all processes together: {held}"
 
 
 __all__ = ["command"]

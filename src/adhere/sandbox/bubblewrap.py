@@ -177,6 +177,7 @@ def wrapped(
     inputs: Path | None,
     filter_fd: int,
     status_fd: int | None = None,
+    block_fd: int | None = None,
 ) -> list[str]:
     """A command inside the sandbox.
 
@@ -188,9 +189,11 @@ def wrapped(
         inputs: A folder to show read-only as `/input`.
         filter_fd: Open file with the compiled filter.
         status_fd: Open file where bubblewrap tells the first process's id, and at the end the exit status.
+        block_fd: Open file on which that process waits, before anything else is started, until it ends.
     """
     made = [found.bwrap, "--seccomp", str(filter_fd)]
     made += ["--json-status-fd", str(status_fd)] if status_fd is not None else []
+    made += ["--block-fd", str(block_fd)] if block_fd is not None else []
     made += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
     made += ["--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox"]
     made += _identity(found)

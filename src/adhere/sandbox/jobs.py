@@ -20,7 +20,8 @@ from adhere.engine.limiter import Gate
 from adhere.errors import CapabilityError
 from adhere.sandbox import seccomp
 from adhere.sandbox.base import NOTHING, Job, Limits, Outcome
-from adhere.sandbox.bubblewrap import ENVIRONMENT, INPUT, Interpreter, feed, interpreter, isolation, wrapped
+from adhere.sandbox.bubblewrap import ENVIRONMENT, INPUT, SHM, Interpreter, feed, interpreter, isolation, wrapped
+from adhere.sandbox.cgroup import Group, held
 from adhere.sandbox.files import checked_names, placed, unpacked
 from adhere.sandbox.process import Ended, supervise
 from adhere.sandbox.tree import excess
@@ -159,7 +160,21 @@ async def run_job(job: Job, limits: Limits = DEFAULT, *, python: str | None = No
 
 
 async def _isolated(job: Job, limits: Limits, python: Interpreter, inputs: Path) -> Ended:
+    async with held(limits.memory + limits.disk + SHM) as group:
+        ended = await _in_namespaces(job, limits, python, inputs, group)
+        if group is not None:
+            ended = ended._replace(peak=group.peak())
+            if group.killed() and not ended.stopped:
+                return ended._replace(code=None, stopped="memory")
+    if ended.code is None and not ended.stopped:
+        said = ended.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
+        raise CapabilityError(f"the sandbox could not be set up: {said[0]}", hint="See `adhere sandbox check`")
+    return ended
+
+
+async def _in_namespaces(job: Job, limits: Limits, python: Interpreter, inputs: Path, group: Group | None) -> Ended:
     filter_fd = feed(seccomp.compiled())
+    gate = None if group is None else group.gate
 
     def command(status: int, extra: int) -> list[str]:
         program = [python.executable, "-s", "-B", job.name, *job.argv]
@@ -167,20 +182,22 @@ async def _isolated(job: Job, limits: Limits, python: Interpreter, inputs: Path)
             given = [str(extra), str(len(job.collect)), *job.collect]
             program = [python.executable, "-I", "-S", "-c", _COLLECT, *given, *program]
         start = ["/bin/sh", "-c", _START.format(inputs=INPUT), "sh", *program]
-        return wrapped(isolation(), start, limits, python, inputs, filter_fd, status)
+        return wrapped(isolation(), start, limits, python, inputs, filter_fd, status, gate)
 
-    look = partial(excess, memory=limits.memory, processes=limits.processes, places=("/tmp", "/dev/shm"))
+    def look(root: int) -> str:
+        if group is not None and group.killed():
+            return "memory"
+        return excess(root, limits.memory, limits.processes, ("/tmp", "/dev/shm"))
+
     try:
-        ended = await supervise(
+        return await supervise(
             command, env={"PATH": "/usr/bin:/bin"}, cwd="/", stdin=_bytes(job.stdin), wall=limits.wall,
-            output=limits.output, extra=limits.disk if job.collect else None, look=look, pass_fds=(filter_fd,),
+            output=limits.output, extra=limits.disk if job.collect else None, look=look,
+            pass_fds=(filter_fd, *([gate] if gate is not None else [])),
+            spawn=None if group is None else group.spawn, born=None if group is None else group.born,
         )  # fmt: skip
     finally:
         os.close(filter_fd)
-    if ended.code is None and not ended.stopped:
-        said = ended.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
-        raise CapabilityError(f"the sandbox could not be set up: {said[0]}", hint="See `adhere sandbox check`")
-    return ended
 
 
 async def _unsafe(job: Job, limits: Limits, python: Interpreter, inputs: Path) -> Ended:

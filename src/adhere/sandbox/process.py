@@ -9,7 +9,8 @@ import logging
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from tempfile import TemporaryFile
 from time import perf_counter
 from typing import IO, NamedTuple
@@ -23,6 +24,7 @@ GOODBYE = 5.0  # seconds within which a killed tree must be gone
 F_ADD_SEALS, SEALS = 1033, 0x1 | 0x2 | 0x4 | 0x8  # fcntl.h: no more seals, no shrinking, growing, writing
 
 Look = Callable[[int], str]
+Start = Callable[[], "subprocess.Popen[bytes]"]
 
 
 class Ended(NamedTuple):
@@ -30,9 +32,10 @@ class Ended(NamedTuple):
 
     Attributes:
         code: Exit status, 128 + signal where a signal ended it; None where it was stopped or never started.
-        stopped: Why it was: "timeout", "output", or what `look` said; "" if it ended by itself.
+        stopped: Why it was: "timeout", "output", "memory", or what `look` said; "" if it ended by itself.
         stdout, stderr, extra: What it wrote there, as far as the limit goes.
         seconds: From start to end.
+        peak: The most bytes that all of it has held at one time, where a control group tells.
     """
 
     code: int | None
@@ -41,6 +44,7 @@ class Ended(NamedTuple):
     stderr: bytes
     extra: bytes
     seconds: float
+    peak: int | None = None
 
 
 async def supervise(
@@ -55,6 +59,8 @@ async def supervise(
     look: Look,
     pass_fds: Sequence[int] = (),
     told: bool = True,
+    spawn: Callable[[Start], subprocess.Popen[bytes]] | None = None,
+    born: Callable[[int], Awaitable[None]] | None = None,
 ) -> Ended:
     """Run a command and see to its end.
 
@@ -70,6 +76,8 @@ async def supervise(
         pass_fds: Descriptors that it inherits.
         told: Whether the command is bubblewrap, which tells the exit status and the id of its first process. Otherwise
             both are the command's own.
+        spawn: Calls what starts the command where it shall be started; None: here.
+        born: Awaited with the id of bubblewrap's first process, once that is told.
 
     Raises:
         OSError: if the command cannot be started.
@@ -79,10 +87,11 @@ async def supervise(
     began = perf_counter()
     try:
         with _readable_file(stdin) as given:
-            process = subprocess.Popen(
-                command(status, more), stdin=given, stdout=out, stderr=err, env=dict(env), cwd=cwd,
+            start: Start = partial(
+                subprocess.Popen, command(status, more), stdin=given, stdout=out, stderr=err, env=dict(env), cwd=cwd,
                 start_new_session=True, pass_fds=(*pass_fds, *[status] * told, *[more] * (extra is not None)),
             )  # fmt: skip
+            process = start() if spawn is None else spawn(start)
     except BaseException:
         for descriptor in reading:
             os.close(descriptor)
@@ -90,7 +99,7 @@ async def supervise(
     finally:
         for descriptor in (out, err, status, more):
             os.close(descriptor)
-    watched = _Watched(process, told)
+    watched = _Watched(process, told, born)
     clock = asyncio.get_running_loop().call_later(wall, watched.stop, "timeout")
     kept = [bytearray() for _ in range(3)]
     tasks: list[asyncio.Task[None]] = []
@@ -130,9 +139,12 @@ async def supervise(
 class _Watched:
     """A running tree: its first process, why it was stopped, and how it ended."""
 
-    def __init__(self, process: subprocess.Popen[bytes], told: bool) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], told: bool, born: Callable[[int], Awaitable[None]] | None = None
+    ) -> None:
         self.process = process
         self.told = told
+        self.born = born
         self.stopped = ""
         self.code: int | None = None
         self.root: int | None = None if told else process.pid
@@ -148,6 +160,8 @@ class _Watched:
                     self.root = said["child-pid"]
                     with contextlib.suppress(ProcessLookupError):
                         self.handle = os.pidfd_open(said["child-pid"])
+                    if self.born is not None:
+                        await self.born(said["child-pid"])
 
     async def read(self, stream: asyncio.StreamReader, kept: bytearray, most: int) -> None:
         """Keep what the stream has, up to `most` bytes, beyond which the tree is stopped."""
