@@ -15,6 +15,7 @@ from adhere.bench.asking import Settings, answers_to
 from adhere.bench.base import Options, Scored, get
 from adhere.bench.mmmt_if.chats import CATEGORIES, Turn, build_chat, read_chats, scenes
 from adhere.bench.mmmt_if.dialogue import PLACEMENTS, ask, conversation, rows
+from adhere.bench.mmmt_if.reading import questions, read_and_answer
 from adhere.bench.mmmt_if.scoring import Pif, placement_summary, summary
 from adhere.bench.scored import scored_metrics
 from adhere.constraints.base import build_all, contradictions
@@ -23,6 +24,7 @@ from adhere.errors import ContextError, DataError
 from adhere.models.fakes import Echo
 from adhere.models.model import Model
 from adhere.records import Constraint, ImagePart, Instruction, Message, Response
+from pupils import Pupil
 
 QUESTIONS = [Turn(f"Question {n}?") for n in range(8)]
 STARTS_WITH_S = {"id": "sentence:start_letter", "kwargs": {"letter": "S"}}
@@ -211,6 +213,28 @@ def test_drawn_images_are_images() -> None:
     part = next(p for p in parrot.seen[0][0].content if isinstance(p, ImagePart))
     head, _, body = part.image_url.url.partition(",")
     assert head == "data:image/png;base64" and base64.b64decode(body).startswith(b"\x89PNG")
+
+
+def test_questions_about_images_are_put_with_and_without_orders_and_without_the_image() -> None:
+    """A model that repeats what it is told names what is on the image, and only where it is shown."""
+    pytest.importorskip("rapidocr")
+    pupil = Pupil(lambda text: text)
+    found = asyncio.run(read_and_answer(pupil, images=2))
+    assert found["read"]["value"] == 1.0
+    assert {arm: figure["value"] for arm, figure in found["named"].items()} == {
+        "plain": 1.0, "orders": 1.0, "no image": 0.0,
+    }  # fmt: skip
+    assert (found["image_brings"]["value"], found["orders_cost"]["value"], found["failed"]) == (100.0, 0.0, 0)
+    told = {i.id: i.prompt for i in pupil.seen}
+    assert "From now on" in told["cafe/orders"] and "From now on" not in told["cafe/plain"]
+    assert told["cafe/no image"] == "What is the total on the receipt?"
+
+
+def test_no_question_about_an_image_gives_its_key_away() -> None:
+    assert len(questions()) == 12
+    for asked in questions():
+        image = next(chat.images[asked.image].text for chat in scenes() if chat.id == asked.scene)
+        assert asked.named(image) and not asked.named(asked.question)
 
 
 # Scoring -------------------------------------------------------------------------------------------------------------

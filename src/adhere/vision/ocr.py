@@ -46,8 +46,9 @@ class ImageReader(Protocol):
 class RapidOCR:
     """Reads printed text with RapidOCR; see the module.
 
-    What stands side by side is separated by two spaces. Images are read at 2000 pixels at most. Text that the model is less than half sure of is left out, as
-    RapidOCR does. An image that was read before is not read again. Safe to use from several threads.
+    What stands side by side is separated by two spaces. Images are scaled to 2000 pixels at most, and text that the
+    model is less than half sure of is left out, as RapidOCR does. An image that was read before is not read again. Safe
+    to use from several threads.
 
     Raises:
         DependencyError: without the extra `vision`.
