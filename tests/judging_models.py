@@ -1,4 +1,7 @@
-"""Backends for tests of judges: each sees the prompt and says what a rule makes of it, in the ways that it can."""
+"""Judges for tests: each sees the prompt and says what a rule makes of it, in the ways that it can.
+
+`judging` is a model in this process, `hosted` what a server behind HTTP answers (`misbehaving.Misbehaving.answer`).
+"""
 
 from __future__ import annotations
 
@@ -96,3 +99,42 @@ def prefers(good: str, sure: float = 0.9, first: float = 0.0) -> Rule:
         return {"A": p, "B": 1 - p}
 
     return rule
+
+
+def hosted(
+    rule: Rule,
+    refuses: tuple[str, ...] = (),
+    silent: bool = False,
+    prose: str = "My verdict: {verdict}",
+    context: int = 10**9,
+    cut: tuple[str, ...] = (),
+) -> Callable[[dict[str, Any]], Any]:
+    """The answers of a chat server that judges by a rule: JSON, or (status, JSON) where it refuses.
+
+    Args:
+        rule, prose, context: As `Judging`'s.
+        refuses: Ways that it refuses with a 400: "logprobs", "json_schema", "prose".
+        silent: It takes `logprobs` and answers null.
+        cut: Ways whose answers the token limit cuts in half.
+    """
+
+    def answer(body: dict[str, Any]) -> Any:
+        way = "logprobs" if body.get("logprobs") else "json_schema" if "response_format" in body else "prose"
+        prompt = "\n\n".join(m["content"] for m in body["messages"])
+        if len(prompt) > context:
+            said = {"message": "This model's maximum context length is 99 tokens", "code": "context_length_exceeded"}
+            return 400, {"error": said}
+        if way in refuses:
+            return 400, {"error": {"message": f"{way} is not supported"}}
+        thought = rule(prompt)
+        verdict = max(thought, key=thought.__getitem__)
+        texts = {"logprobs": verdict, "json_schema": json.dumps({"verdict": verdict})}
+        text = texts.get(way) or prose.format(verdict=verdict)
+        text = text[: len(text) // 2] if way in cut else text
+        choice = {"message": {"content": text}, "finish_reason": "length" if way in cut else "stop", "logprobs": None}
+        if way == "logprobs" and not silent:
+            top = [{"token": token, "logprob": math.log(p)} for token, p in thought.items() if p > 0]
+            choice["logprobs"] = {"content": [{"token": verdict, "logprob": 0.0, "top_logprobs": top}]}
+        return {"model": body["model"], "choices": [choice], "usage": {}}
+
+    return answer

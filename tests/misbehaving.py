@@ -36,7 +36,7 @@ class Misbehaving:
         self.pace = 0.0  # seconds between the words of a stream
         self.models: list[dict[str, Any]] = [{"id": "tiny", "owned_by": "tests"}, {"id": "tiny-chat"}]
         self.key: str | None = None  # where set, other keys are refused
-        self.answer: Callable[[dict[str, Any]], dict[str, Any]] = completion
+        self.answer: Callable[[dict[str, Any]], Any] = completion  # of a body: JSON, or (status, JSON)
         self.posts: list[dict[str, Any]] = []  # every body received
         self.times: list[float] = []
         self.connections = self.in_flight = self.refused = 0
@@ -111,7 +111,8 @@ class Misbehaving:
         elif body.get("stream"):
             await self._stream(verb, body, writer)
         else:
-            await _send(writer, 200, self.answer(body))
+            made = self.answer(body)
+            await _send(writer, *(made if isinstance(made, tuple) else (200, made)))
 
     async def _stream(self, verb: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -21,6 +21,7 @@ from adhere.bench.run_dir import Row, Run, VerdictRow, writable, write
 from adhere.bench.scored import grade_scored, scored_metrics, scored_rows
 from adhere.errors import DataError
 from adhere.roles import Scorer
+from adhere.score.judges.ready import check_endpoints
 
 __all__ = ["Options", "Settings", "evaluate", "evaluate_async", "graded"]
 
@@ -70,6 +71,7 @@ async def evaluate_async(
     scorer = benchmark.scorer(chosen) if benchmark.scorer else None
     if out is not None:
         writable(out)
+    await check_endpoints(chosen.judge, chosen.scorer)
     await _ready(model, settings)
     answers = await answers_to(
         instructions, model, settings, progress, max_failures, ray_model, ask=benchmark.ask, options=chosen

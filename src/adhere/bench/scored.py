@@ -16,6 +16,7 @@ from adhere.bench.run_dir import Row, VerdictRow
 from adhere.engine import context
 from adhere.records import Failure, Instruction, Response, Score, encode
 from adhere.roles import Scorer
+from adhere.score.judges.base import failure_in
 
 __all__ = ["cluster", "grade_scored", "scored_metrics", "scored_rows"]
 
@@ -28,7 +29,7 @@ async def grade_scored(
     concurrency: int = 16,
     progress: Any = None,
 ) -> list[Scored]:
-    """Grade each answer; a scorer that crashes makes its row an error row, undecided.
+    """Grade each answer; a scorer that crashes makes its row an error row, undecided, and so does a judge that fails.
 
     Raises:
         AdhereError: of the kinds that end a run (a wrong key, a lacking capability), if the scorer meets one.
@@ -47,6 +48,8 @@ async def grade_scored(
         instruction, sample, response, failure = answers[outcome.index]
         if failure is None and outcome.failure is not None:
             failure = Failure("checker", outcome.failure.kind, outcome.failure.message)
+        elif failure is None and outcome.result is not None and (said := failure_in(outcome.result)):
+            failure = Failure("checker", "ModelError", said)  # the parts that were decided without the judge stand
         graded[outcome.index] = Scored(instruction, sample, response, failure, outcome.result)
     return [g for g in graded if g is not None]
 

@@ -76,7 +76,9 @@ def meta(
     from adhere.score.judges.meta import fair_order, judge_pairs
 
     pairs = fair_order((pair.subset, pair) for pair in read_pairs(gold))[:limit]
-    judge = resolve_judge(spec, _Later(model, max_tokens))
+    later = _Later(model, max_tokens)
+    judge = resolve_judge(spec, later)
+    call(later.check(spec))
     started = time.perf_counter()
     found = call(judge_pairs(judge, pairs, progress=Progress(f"judging · {spec}")))
     document = _document(found, gold, spec, time.perf_counter() - started)
@@ -109,13 +111,24 @@ def ratings(gold: Path, spec: str, model: str, limit: int | None, max_tokens: in
     from adhere.score.judges.ratings import correlations, rate_all, read_ratings, resolve_rater
 
     rows = list(read_ratings(gold))[:limit]
-    rater = resolve_rater(spec, _Later(model, max_tokens))
-    found = correlations(call(rate_all(rater, rows, progress=Progress(f"rating · {spec}"))))
-    figures = {name: plain(value) for name, value in found.items()}
+    later = _Later(model, max_tokens)
+    rater = resolve_rater(spec, later)
+    call(later.check(spec))
+    rated = call(rate_all(rater, rows, progress=Progress(f"rating · {spec}")))
+    figures = {name: plain(value) for name, value in correlations(rated).items()}
+    failed = [f"{row.instruction.id}: {said.error}" for row, said in zip(rows, rated, strict=True) if said.error]
     if as_json:
-        print_json({"gold": shown(gold), "judge": spec, "answers": len(rows), "figures": figures})
-        return
-    made = table("", "value", "95% interval", "n", title=f"{spec} · {len(rows)} answers", right=("value", "n"))
+        document = {"gold": shown(gold), "judge": spec, "answers": len(rows), "figures": figures}
+        print_json(document | {"failed": len(failed)})
+    else:
+        _print_ratings(spec, len(rows), figures)
+    if failed:
+        say(f"{len(failed)} of {len(rows)} answers could not be rated and take no part; the first, {failed[0]}")
+        raise click.exceptions.Exit(1)
+
+
+def _print_ratings(spec: str, answers: int, figures: dict[str, Any]) -> None:
+    made = table("", "value", "95% interval", "n", title=f"{spec} · {answers} answers", right=("value", "n"))
     for name, label in CORRELATIONS.items():
         percent = name == "no_verdict"
         figure = figures[name]
@@ -139,6 +152,18 @@ class _Later:
 
     async def answer(self, instruction: Instruction) -> Response:
         return await self.model.answer(instruction)
+
+    async def check(self, spec: str) -> None:
+        """See to it that the endpoints of the judge, and of this model where it has been loaded, can be asked.
+
+        Raises:
+            ModelError: in one line, what is wrong with one.
+        """
+        from adhere.score.judges.ready import check_endpoints
+
+        await check_endpoints(spec)
+        if "model" in vars(self):
+            await self.model.check()
 
 
 def _document(found: Meta, gold: Path, spec: str, seconds: float) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from adhere.errors import CapabilityError, ModelError, UsageError, did_you_mean
+from adhere.errors import CapabilityError, ContextError, ModelError, UsageError, did_you_mean
 from adhere.models.base import Capability, ModelInfo, Request
 from adhere.models.openai_wire import (
     COMMON,
@@ -31,6 +31,7 @@ from adhere.models.openai_wire import (
     retry_after_of,
     scored_continuation,
     server_message,
+    too_long,
 )
 from adhere.records import Response, TokenLogprob
 
@@ -310,6 +311,9 @@ class OpenAIEndpoint:
         if 300 <= status < 400:
             to = self.redacted(location)
             raise EndpointError(status, f"{self.base_url} redirects to {to}", hint="Give that address instead")
+        if too_long(status, raw):
+            hint = "A shorter prompt may, or a lower max_tokens"
+            raise ContextError(f"it does not fit into the context of {self.model}: {said}", hint=hint)
         # OpenAI answers 429 also when the account is empty, which no waiting mends.
         empty = b"insufficient_quota" in raw
         retryable = (status in RETRYABLE or (status >= 500 and status != 501)) and not empty

@@ -7,6 +7,7 @@ fields and in what they do by default, which is the table `FLAVOURS`; an unknown
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
@@ -26,10 +27,18 @@ __all__ = [
     "retry_after_of",
     "scored_continuation",
     "server_message",
+    "too_long",
 ]
 
 # What every server that claims this format offers; the rest is in the flavours, or proved by a probe.
 COMMON: tuple[Capability, ...] = ("chat", "complete", "json_schema", "seed", "stop", "token_logprobs")
+LONGEST_REFUSAL = 10_000  # bytes of an error body that are searched for its kind
+# OpenAI's code and llama-server's type; then the sentences of OpenAI, vLLM, SGLang, llama-server, Anthropic.
+_TOO_LONG = re.compile(
+    rb"context_length_exceeded|exceed_context_size|(?:maximum|max) (?:context|model) length"
+    rb"|longer than the model's context|exceeds? the (?:model's |available )?(?:maximum )?context|prompt is too long",
+    re.IGNORECASE,
+)
 MAX_MESSAGE = 300  # characters of a server's error text that go into ours
 
 
@@ -133,8 +142,10 @@ def response_of(answer: Any, request: Request) -> Response:
     """The `Response` in a server's answer. Reasoning that came apart from the answer goes to `trace`.
 
     Raises:
-        ModelError: if the answer has not the shape of a completion.
+        ModelError: if the answer has not the shape of a completion, or holds none, in which case another may.
     """
+    if isinstance(answer, dict) and answer.get("choices") == []:
+        raise ModelError("the server's answer holds no choice", hint="It may next time", retryable=True)
     try:
         choice = answer["choices"][0]
         if request.chat:
@@ -251,6 +262,11 @@ def server_message(body: bytes) -> str:
         if isinstance(parsed, dict) and key in parsed:
             parsed = parsed[key]
     return _clip(parsed if isinstance(parsed, str) else json.dumps(parsed))
+
+
+def too_long(status: int, body: bytes) -> bool:
+    """Whether a refusal says that prompt and answer do not fit into the model's context, in some server's words."""
+    return status in (400, 413, 422) and _TOO_LONG.search(body[:LONGEST_REFUSAL]) is not None
 
 
 def _clip(text: str) -> str:

@@ -7,7 +7,7 @@ import math
 import msgspec
 from starlette.exceptions import HTTPException
 
-from adhere.errors import AdhereError, ModelError, StoreError, WeightsError
+from adhere.errors import AdhereError, ContextError, ModelError, StoreError, WeightsError
 from adhere.models.openai_wire import EndpointError
 
 __all__ = ["ApiError", "ClientLeft", "of"]
@@ -67,8 +67,10 @@ def of(error: Exception) -> ApiError:
         return ApiError(504, "the answer took too long", code="timeout")
     if isinstance(error, EndpointError):
         return _of_endpoint(error)
+    if isinstance(error, ContextError):
+        return ApiError(400, str(error), code="context_length_exceeded")  # OpenAI's word, which clients act on
     if isinstance(error, ModelError):
-        if not error.retryable:  # the prompt is empty or too long, the schema cannot be held, …
+        if not error.retryable:  # the prompt is empty, the schema cannot be held, …
             return ApiError(400, str(error), code="model_refused")
         return ApiError(503, str(error), code="model_unavailable", retry_after=error.retry_after or 1)
     if isinstance(error, WeightsError | StoreError):

@@ -21,6 +21,7 @@ from adhere.errors import ModelError
 from adhere.models.model import Model
 from adhere.models.prompts import Template
 from adhere.records import Instruction, Response, Score
+from adhere.score.judges.base import judge_failed
 from adhere.score.labels import label_probabilities
 from adhere.score.texts.overlap import token_recall
 
@@ -86,7 +87,7 @@ class FollowRAGScorer:
         try:
             found = (await label_probabilities(self.judge, prompt, tuple(RATINGS))).probabilities
         except ModelError as error:
-            return Score("rag", reason=f"the judge failed: {error.message}")
+            return judge_failed("rag", error)
         known = {label: p for label, p in found.items() if p is not None}
         if not known:
             return Score("rag", reason="the judge chose none of A, B, C")

@@ -21,6 +21,7 @@ import msgspec
 
 from adhere.bench.base import Metric, Options, Scored, benchmark
 from adhere.data.sets import DataFile, locate
+from adhere.errors import UnknownNameError, UsageError
 from adhere.records import Instruction, Response, Score, to_builtins
 from adhere.roles import Scorer
 
@@ -48,7 +49,7 @@ async def compare_pair(options: Options, instruction: Instruction) -> Response:
     """Ask the judge; what it said lies in the trace, so that it can be graded again without it.
 
     Raises:
-        UsageError, UnknownNameError, WeightsError: for a judge that there is not.
+        UsageError, WeightsError: for a judge that there is not.
         ModelError: if its model failed for good.
     """
     assert options.judge is not None
@@ -59,10 +60,13 @@ async def compare_pair(options: Options, instruction: Instruction) -> Response:
 
 @lru_cache(maxsize=4)
 def _judge(spec: str) -> Any:
-    """The judge, made once a run."""
+    """The judge, made once a run. That there is none of that name ends the run, and is no failure of a row."""
     from adhere.score.judges.base import resolve_judge
 
-    return resolve_judge(spec)
+    try:
+        return resolve_judge(spec)
+    except UnknownNameError as error:
+        raise UsageError(error.message, hint=error.hint) from error
 
 
 class VerdictScorer:

@@ -19,16 +19,29 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from adhere.errors import UnknownNameError, UsageError, did_you_mean
+from adhere.errors import ModelError, UnknownNameError, UsageError, did_you_mean
 from adhere.partspec import Call, parse
-from adhere.records import Instruction, Record, Response
+from adhere.records import Instruction, Record, Response, Score
 from adhere.registry import parts, register
 from adhere.roles import Answerer, Scorer
 
-__all__ = ["ByScore", "Order", "PairJudge", "Preference", "Side", "average", "preference", "resolve_judge", "tie"]
+__all__ = [
+    "ByScore",
+    "Order",
+    "PairJudge",
+    "Preference",
+    "Side",
+    "average",
+    "failure_in",
+    "judge_failed",
+    "preference",
+    "resolve_judge",
+    "tie",
+]
 
 Side = Literal["a", "b"]
 Decision = Literal["a", "b", "tie"]
+FAILED = "the judge failed: "
 
 
 class Order(Record, omit_defaults=False):
@@ -123,6 +136,16 @@ def average(found: Sequence[Preference]) -> Preference:
 def tie(reason: str, **details: Any) -> Preference:
     """A tie that needs no judge."""
     return Preference(0.5, "tie", reason, (), details)
+
+
+def judge_failed(name: str, error: ModelError) -> Score:
+    """The undecided score of a judge whose call failed for good, in grades whose other parts stand without it."""
+    return Score(name, reason=f"{FAILED}{error.message}")
+
+
+def failure_in(score: Score) -> str:
+    """What a score, or the first of its parts that does, says of a judge that failed; "" where none did."""
+    return next((part.reason for part in (score, *score.parts) if part.reason.startswith(FAILED)), "")
 
 
 def _decision(p: float | None) -> Decision | None:

@@ -21,6 +21,7 @@ from adhere.models.prompts import Template
 from adhere.records import Constraint, Instruction, Message, Response, Score
 from adhere.registry import register
 from adhere.roles import Answerer
+from adhere.score.judges.base import judge_failed
 from adhere.score.judges.critics import NO, YES, Program, wording
 from adhere.score.judges.pairwise import LONGEST_REASON, REASON_TOKENS
 from adhere.score.judges.verdict import VerdictReader, fitted, question_text
@@ -81,7 +82,7 @@ class Checklist:
         try:
             return (await fitted((answer,), attempt))[0]
         except ModelError as error:
-            return Score(constraint.kind, reason=f"the judge failed: {error.message}")
+            return judge_failed(constraint.kind, error)
 
     async def _asked(self, kind: str, fields: dict[str, str]) -> Score:
         assert self._reader is not None

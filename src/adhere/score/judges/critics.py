@@ -27,6 +27,7 @@ from adhere.models.prompts import Template
 from adhere.records import Constraint, Instruction, Message, Response, Score
 from adhere.registry import register
 from adhere.roles import Answerer, Scorer
+from adhere.score.judges.base import judge_failed
 from adhere.score.labels import Labels, label_probabilities
 
 __all__ = ["Judge", "Oracle", "Program", "ReasoningJudge", "criticise", "wording"]
@@ -160,7 +161,7 @@ class Judge:
         try:
             return _verdict(name, await label_probabilities(base_model(self.model), question, (YES, NO)))
         except ModelError as error:
-            return Score(name, reason=f"the judge failed: {error.message}")
+            return judge_failed(name, error)
 
 
 def _verdict(name: str, found: Labels) -> Score:

@@ -21,6 +21,7 @@ from adhere.models.prompts import Template
 from adhere.records import Instruction, Response, Score
 from adhere.registry import register
 from adhere.roles import Answerer
+from adhere.score.judges.base import judge_failed
 from adhere.score.labels import label_probabilities
 from adhere.score.texts.faithfulness import shown_passages
 
@@ -64,7 +65,7 @@ class LLMEval:
         try:
             found = await asyncio.gather(*(self._yes(prompt) for prompt in prompts))
         except ModelError as error:
-            return Score(name, reason=f"the judge failed: {error.message}")
+            return judge_failed(name, error)
         said = [p for p in found if p is not None]
         if not said:
             return Score(name, reason="the model said neither Yes nor No")

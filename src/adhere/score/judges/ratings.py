@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 from adhere.data import jsonl
 from adhere.errors import DataError, UnknownNameError
 from adhere.partspec import parse
-from adhere.records import Instruction, Message, Response, digest
+from adhere.records import Instruction, Message, Response, Score, digest
 from adhere.registry import parts
 from adhere.roles import Answerer, Scorer
 from adhere.score.bootstrap import bootstrap_statistic
+from adhere.score.judges.base import failure_in
 from adhere.score.statistics import Rate, rate
 
 __all__ = ["Rated", "Rating", "correlations", "rate_all", "read_ratings", "resolve_rater"]
@@ -37,11 +38,12 @@ class Rating(NamedTuple):
 
 
 class Rated(NamedTuple):
-    """What people and a scorer say of an answer; `value` is None where the scorer gave none."""
+    """What people and a scorer say of an answer; `value` is None where it gave none, `error` why its call failed."""
 
     gold: float
     value: float | None
     cluster: str
+    error: str = ""
 
 
 def read_ratings(path: str | Path) -> Iterator[Rating]:
@@ -87,20 +89,24 @@ def resolve_rater(spec: str, answerer: Answerer | None = None) -> Scorer:
 
 
 async def rate_all(scorer: Scorer, ratings: Sequence[Rating], *, progress: Any = None) -> list[Rated]:
-    """Each answer's value by a scorer; a call that fails gives none.
+    """Each answer's value by a scorer; a call that fails gives none, and says why.
 
     Raises:
         AdhereError: of the kinds that end a run.
     """
     from adhere import engine
 
-    async def one(rating: Rating) -> float | None:
-        return (await scorer.score(rating.instruction, Response(rating.response))).value
+    async def one(rating: Rating) -> Score:
+        return await scorer.score(rating.instruction, Response(rating.response))
 
-    values: list[float | None] = [None] * len(ratings)
+    found: dict[int, Rated] = {}
     async for outcome in engine.run(one, ratings, concurrency=16, progress=progress):
-        values[outcome.index] = outcome.result
-    return [Rated(r.gold, v, r.instruction.meta["cluster"]) for r, v in zip(ratings, values, strict=True)]
+        said, rating = outcome.result, outcome.item
+        value = None if said is None else said.value
+        error = failure_in(said) if outcome.failure is None and said is not None else ""
+        error = outcome.failure.message if outcome.failure is not None else error
+        found[outcome.index] = Rated(rating.gold, value, rating.instruction.meta["cluster"], error)
+    return [found[n] for n in range(len(ratings))]
 
 
 def correlations(rows: Sequence[Rated]) -> dict[str, Rate]:

@@ -5,7 +5,9 @@
 3. *Parsed*: the last resort, for endpoints that can do neither; what is not clearly one label is no verdict.
 
 An endpoint that claims a way and refuses it, or answers without what was asked for, is asked the next way, and from
-then on that way first. A label that no way finds is *no verdict*: `probabilities` is None, never an even split.
+then on that way first. So is a model that opens with a marker (`<think>`): it thinks before it says a label. A label
+that no way finds is *no verdict*: `probabilities` is None, never an even split. So is an answer that the token limit
+cut off, or that was withheld: what it might still have said is not known.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from adhere.errors import ContextError, ModelError
 from adhere.models.base import Sampling
 from adhere.models.model import Model
 from adhere.models.prompts import Template
-from adhere.records import Instruction, Message
+from adhere.records import Instruction, Message, Response
 from adhere.score.judges.digit import question_of
 from adhere.score.labels import label_probabilities
 
@@ -28,9 +30,10 @@ __all__ = ["Verdict", "VerdictReader", "Way", "fitted", "parse_label", "question
 T = TypeVar("T")
 Way = Literal["logprobs", "constrained", "parsed"]
 LEAST_MASS = 1e-6  # a model that gives all labels together less than this was not judging
-CONSTRAINED_TOKENS = 64
-PARSED_TOKENS = 1024  # an endpoint that thinks first needs room for it
+TOKENS = 1024  # of an answer that is written out: it ends by itself long before, and who thinks first needs room
 REFUSED = (400, 403, 404, 422, 501)  # statuses by which endpoints refuse a parameter that they do not know
+WITHHELD = ("refusal", "content_filter")  # why endpoints end an answer that they will not give
+SHOWN = 120  # characters of an answer without a verdict that are told
 LONGEST_OUTPUT = 20_000  # characters of an answer that are searched for a label, from the end
 HALVINGS = 6
 SHORTEST = 200  # characters that a text keeps at least
@@ -74,7 +77,7 @@ class VerdictReader:
             ContextError: if the conversation does not fit.
             ModelError: if the call failed for good.
         """
-        found = None
+        in_vain: list[Way] = []
         for way in tuple(self._ways):
             try:
                 found = await _READERS[way](self.model, tuple(turns), labels)
@@ -83,11 +86,11 @@ class VerdictReader:
                     raise
                 found = None
             if found is not None:
-                break
-            if self._ways[0] == way:  # it said nothing that this way can read: not asked so again
-                self._ways.pop(0)
-        assert found is not None
-        return found
+                # Not before: a question that is refused in every way (by a filter of content, say) was no fault of one.
+                self._ways = [known for known in self._ways if known not in in_vain]
+                return found
+            in_vain.append(way)
+        raise AssertionError("the last way answers or raises")
 
 
 async def _by_logprobs(model: Model, turns: tuple[Message, ...], labels: Sequence[str]) -> Verdict | None:
@@ -98,6 +101,8 @@ async def _by_logprobs(model: Model, turns: tuple[Message, ...], labels: Sequenc
     if not found.top:
         return None
     shares = {label: share for label, share in found.probabilities.items() if share is not None}
+    if found.mass < LEAST_MASS and found.top[0][0].lstrip().startswith("<"):
+        return None
     if found.mass < LEAST_MASS or len(shares) < len(labels):
         seen = ", ".join(f"{token!r} {p:.2g}" for token, p in found.top)
         return Verdict(None, "logprobs", f"no label was likely; the likeliest tokens: {seen}")
@@ -105,27 +110,43 @@ async def _by_logprobs(model: Model, turns: tuple[Message, ...], labels: Sequenc
 
 
 async def _constrained(model: Model, turns: tuple[Message, ...], labels: Sequence[str]) -> Verdict | None:
-    """None where what came back is no label, so that the constraint was not kept."""
+    """None where what came back is no label nor the beginning of one, so that the constraint was not kept."""
     if "json_schema" in model.info.capabilities:
         properties = {"verdict": {"enum": list(labels)}}
         schema: dict[str, Any] = {"type": "object", "properties": properties, "required": ["verdict"]}
-        sampling = Sampling(max_tokens=CONSTRAINED_TOKENS, json_schema=schema | {"additionalProperties": False})
+        sampling = Sampling(max_tokens=TOKENS, json_schema=schema | {"additionalProperties": False})
     else:
-        sampling = Sampling(max_tokens=CONSTRAINED_TOKENS, grammar="root ::= " + " | ".join(map(json.dumps, labels)))
-    text = (await model.generate(turns, sampling)).text.strip()
+        sampling = Sampling(max_tokens=TOKENS, grammar="root ::= " + " | ".join(map(json.dumps, labels)))
+    answer = await model.generate(turns, sampling)
+    text = answer.text.strip()
     try:
         said = json.loads(text)["verdict"] if sampling.json_schema else text
     except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return Verdict(_certain(said, labels), "constrained") if said in labels else None
+        said = None
+    if isinstance(said, str) and said in labels:
+        return Verdict(_certain(said, labels), "constrained")
+    # Cut within the JSON, or within the thinking before it, is cut; prose shows that the constraint is not known there.
+    begun = text[:1] in ("", "{") if sampling.json_schema else any(label.startswith(text) for label in labels)
+    broken = _broken_off(answer)
+    return Verdict(None, "constrained", broken) if broken and (begun or answer.finish_reason != "length") else None
 
 
 async def _parsed(model: Model, turns: tuple[Message, ...], labels: Sequence[str]) -> Verdict:
-    text = (await model.generate(turns, Sampling(max_tokens=PARSED_TOKENS))).text
-    said = parse_label(text, labels)
+    answer = await model.generate(turns, Sampling(max_tokens=TOKENS))
+    if broken := _broken_off(answer):
+        return Verdict(None, "parsed", broken)
+    said = parse_label(answer.text, labels)
     if said is None:
-        return Verdict(None, "parsed", f"no verdict in {text.strip()[-120:]!r}")
+        return Verdict(None, "parsed", f"no verdict in {answer.text.strip()[-SHOWN:]!r}")
     return Verdict(_certain(said, labels), "parsed")
+
+
+def _broken_off(answer: Response) -> str:
+    """Why an answer is not all that the model wanted to say, in words; "" where it is."""
+    shown = repr(answer.text.strip()[-SHOWN:])
+    if answer.finish_reason == "length":
+        return f"cut off at {TOKENS} tokens, after {shown}"
+    return f"withheld ({answer.finish_reason}): {shown}" if answer.finish_reason in WITHHELD else ""
 
 
 _READERS: dict[Way, Callable[[Model, tuple[Message, ...], Sequence[str]], Awaitable[Verdict | None]]] = {
