@@ -26,12 +26,13 @@ def benchmarks() -> str:
     """Every benchmark: what it measures, its figures, its data, its paper."""
     import inspect
 
+    from adhere.cli.eval_list import prompts
     from adhere.registry import parts as registered
 
     found = sorted((p.target for p in registered("bench").values()), key=lambda b: b.name)
     made = ["# Benchmarks\n", f"{len(found)}, written from the code; `adhere eval list` adds what is ready here.\n"]
     for b in found:
-        facts = [f"{b.size:,} prompts" if b.size else "your own data", f"data {b.licence}"]
+        facts = [prompts(b), f"data {b.licence}"]
         facts += [f"paper [{b.paper}](methods.md)"] if b.paper else []
         facts += ["needs `--judge`"] if b.judge == "required" else []
         facts += ["with `--judge` more"] if b.judge == "optional" else []

@@ -37,9 +37,26 @@ def test_every_model_meets_every_benchmark_and_one_table_tells_of_all(files: lis
 
 
 def test_one_that_cannot_run_is_told_and_ends_with_status_1(files: list[str], tmp_path: Path) -> None:
-    done = adhere("eval", *files, "-m", "echo", "-m", "no-such-model", "--no-report", cwd=tmp_path, status=1)
-    assert "not run: one · no-such-model" in done.stderr
+    done = adhere("eval", *files, "-m", "echo", "-m", "scripted:lost.jsonl", "--no-report", cwd=tmp_path, status=1)
+    assert "not run: one · scripted:lost.jsonl" in done.stderr
     assert "100.0%" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("ecko", "no model is called 'ecko'. Did you mean 'echo'"),
+        ("lost/model.gguf", "no model file at lost/model.gguf"),
+        ("openai:gpt", "'openai:gpt' is not an endpoint"),
+        ("hf:a/b/c", "'a/b/c' is not a model of a hub"),
+    ],
+)
+def test_a_model_that_there_is_not_is_found_before_the_first_of_them_answers(
+    files: list[str], tmp_path: Path, name: str, said: str
+) -> None:
+    done = adhere("eval", files[0], "-m", "echo", "-m", name, "--no-report", cwd=tmp_path, status=2)
+    assert said in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not done.stdout and not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(
@@ -74,3 +91,14 @@ def test_every_benchmark_is_listed_with_size_state_cost_and_paper(tmp_path: Path
     for row in told:
         assert {"about", "size", "source", "state", "cost", "paper", "judge"} <= row.keys()
         assert not row["synthetic"] or row["state"].startswith("ready"), row["name"]
+
+
+def test_what_depends_on_your_files_says_so_and_is_null_for_programs(tmp_path: Path) -> None:
+    told = {row["name"]: row for row in json.loads(adhere("eval", "list", "--json", cwd=tmp_path).stdout)}
+    assert (told["tlg-file"]["size"], told["tlg-file"]["calls"]) == (None, None)
+    assert told["tlg-file"]["cost"].startswith("1 call a prompt")
+    assert told["alpaca-synthetic"]["size"] == told["alpaca-synthetic"]["calls"] == 40
+    listed = adhere("eval", "list", cwd=tmp_path).stdout
+    line = next(line for line in listed.splitlines() if line.startswith("tlg-file"))
+    assert "as many prompts as your files hold" in line and "1 call a prompt" in line
+    assert "any number" not in listed and " 0 calls" not in listed

@@ -93,7 +93,10 @@ def command(benchmarks: tuple[str, ...], **options: Any) -> None:
         raise UsageError("--oracle shows constraints to a strategy, and there is none", hint="Add --strategy decrim")
     chosen, left_out = _chosen(benchmarks, options)
     from adhere.cli import eval_run
+    from adhere.models.names import check
 
+    for name in options["models"]:
+        check(name)  # all of them now: not the third one an hour after the first was loaded
     plan = [(benchmark, model) for benchmark in chosen for model in options["models"]]
     if len(plan) > 1 and (clash := next((name for name in SINGLE if options[name]), None)):
         flag = "--compare" if clash == "baseline" else f"--{clash}"

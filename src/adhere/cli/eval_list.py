@@ -12,7 +12,7 @@ from adhere.cli.output import print_json, say
 if TYPE_CHECKING:
     from adhere.bench.base import Benchmark
 
-__all__ = ["show_list", "show_power"]
+__all__ = ["prompts", "show_list", "show_power"]
 
 
 def show_list(as_json: bool) -> None:
@@ -21,18 +21,28 @@ def show_list(as_json: bool) -> None:
 
     found = [p.target for p in parts("bench").values()]
     if as_json:
-        keys = ("name", "about", "size", "licence", "dialect", "headline", "paper", "suite", "judge", "synthetic")
-        print_json([{k: getattr(b, k) for k in keys} | _here(b) | {"cost": _cost(b)} for b in found])
+        print_json([_row(b) for b in found])
         return
     for b in sorted(found, key=lambda b: b.name):
         here = _here(b)
-        prompts = f"{b.size:,} prompts" if b.size else "any number of prompts"
-        facts = " · ".join(filter(None, (prompts, here["state"], _cost(b), b.paper and f"paper {b.paper}")))
+        facts = " · ".join(filter(None, (prompts(b), here["state"], _cost(b), b.paper and f"paper {b.paper}")))
         click.echo(f"{click.style(b.name, bold=True):40} {facts}")
         click.echo(f"    {b.about[:1].upper()}{b.about[1:]}.")
         click.echo(f"    Data: {here['source']}, {b.licence}." + (f" Suites: {', '.join(b.suite)}." if b.suite else ""))
     click.echo(f"\n{len(found)} benchmarks. ready: the data are here; download: fetched once, by digest.")
     click.echo("Several at once: adhere eval NAME NAME …, or adhere eval --suite NAME")
+
+
+def prompts(b: Benchmark) -> str:
+    """How many prompts it has, in words."""
+    return f"{b.size:,} prompts" if b.size else "as many prompts as your files hold"
+
+
+def _row(b: Benchmark) -> dict[str, Any]:
+    """Its line for programs; `size` and `calls` are null where they depend on the user's files."""
+    keys = ("name", "about", "licence", "dialect", "headline", "paper", "suite", "judge", "synthetic")
+    size = {"size": b.size or None, "calls": round(b.size * b.calls) if b.needs_model and b.size else None}
+    return {k: getattr(b, k) for k in keys} | size | _here(b) | {"cost": _cost(b)}
 
 
 def _here(b: Benchmark) -> dict[str, str]:
@@ -62,11 +72,16 @@ def _has_rows(b: Benchmark) -> bool:
 
 
 def _cost(b: Benchmark) -> str:
-    """Model calls of the whole benchmark, and how long an answer may be."""
+    """Model calls, in all or (where files decide how many that are) a prompt, and how long an answer may be."""
     if not b.needs_model:
-        return f"{b.size} pairs to score"
-    calls = b.size * b.calls
-    return f"{calls:.0f} calls" + (f", ≤ {b.max_tokens} tokens" if b.max_tokens else "")
+        return f"{b.size} pairs to score" if b.size else "a pair to score each"
+    if b.size:
+        calls = f"{b.size * b.calls:.0f} calls"
+    elif b.calls == 1:
+        calls = "1 call a prompt"
+    else:
+        calls = f"{'about ' if b.calls % 1 else ''}{b.calls:.2g} calls a prompt"
+    return calls + (f", ≤ {b.max_tokens} tokens" if b.max_tokens else "")
 
 
 def show_power(benchmark: Benchmark, limit: int | None, baseline: Path | None) -> None:

@@ -28,7 +28,7 @@ from adhere.models.weights import models_dir
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["fetch"]
+__all__ = ["check", "fetch"]
 
 REFERENCE = re.compile(r"((?:[\w.-]+/)?[\w.-]+)(?:@([\w.-]+))?", re.ASCII)
 WANTED = re.compile(r"[\w.-]+\.(?:safetensors|json|jinja|model)|merges\.txt|vocab\.txt", re.ASCII)
@@ -61,10 +61,7 @@ def fetch(reference: str, notify: Notify | None = None) -> Path:
         UsageError: if the reference has another form.
         WeightsError: no such model, gated, no safetensors, wrong bytes, no network, offline, disk full.
     """
-    found = REFERENCE.fullmatch(reference)
-    if found is None or ".." in reference:
-        raise UsageError(f"'{reference}' is not a model of a hub", hint="Write hf:org/name or hf:org/name@revision")
-    model, revision = found[1], found[2] or "main"
+    model, revision = check(reference)
     folder = models_dir() / "hf" / f"{model.replace('/', '--')}@{revision}"
     if not _complete(folder):
         with locked(folder, notify):
@@ -72,6 +69,14 @@ def fetch(reference: str, notify: Notify | None = None) -> Path:
                 refuse_offline(f"hf:{reference}", folder)
                 _fetch(model, revision, folder, notify)
     return folder
+
+
+def check(reference: str) -> tuple[str, str]:
+    """Model and revision of a reference. Raises UsageError if it has another form."""
+    found = REFERENCE.fullmatch(reference)
+    if found is None or ".." in reference:
+        raise UsageError(f"'{reference}' is not a model of a hub", hint="Write hf:org/name or hf:org/name@revision")
+    return found[1], found[2] or "main"
 
 
 def _complete(folder: Path) -> bool:

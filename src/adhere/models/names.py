@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from adhere.engine.store import Store
     from adhere.models.model import Model
 
-__all__ = ["Engine", "backend", "fetch", "load"]
+__all__ = ["Engine", "backend", "check", "fetch", "load"]
 
 Engine = Literal["llama.cpp", "torch"]
 FORMS = "Names are a packaged model, a .gguf file, a folder, hf:org/name, or openai:model@http://host/v1"
@@ -114,6 +114,27 @@ def backend(
     return _torch(name, path, given, notify)
 
 
+def check(name: str) -> None:
+    """Make sure that a name stands for a model, as far as can be told without fetching, loading or calling it.
+
+    Raises:
+        UnknownNameError: with the nearest names.
+        WeightsError: if there is no such file or folder.
+        UsageError: for an endpoint or a hub's model that is not written as one.
+        DependencyError: if an optional library is missing.
+    """
+    name = name.removeprefix("torch:")
+    kind, _, rest = name.partition(":")
+    if kind == "hf":
+        from adhere.models import hub
+
+        hub.check(rest)
+    elif kind == "openai":
+        _without_files(name)
+    elif name not in CATALOG and kind not in _registered():
+        _local(name)
+
+
 def fetch(name: str, notify: Notify | None = None) -> Path:
     """The file or folder of a name, fetched where it is not here yet.
 
@@ -133,6 +154,11 @@ def fetch(name: str, notify: Notify | None = None) -> Path:
         return hub.fetch(name.removeprefix("hf:"), notify)
     if name.partition(":")[0] in ("openai", *_registered()):
         raise UsageError(f"'{name}' has no weights to fetch")
+    return _local(name)
+
+
+def _local(name: str) -> Path:
+    """The file or folder that a name stands for if it stands for nothing else."""
     path = Path(name).expanduser()
     if path.is_file() or (path / "config.json").is_file():
         return path
