@@ -45,7 +45,7 @@ class Size(NamedTuple):
 FIRST = Settings(batch=4, micro=4, epochs=2, top=8, learning_rate=1e-3)
 SIZES = {
     "smoke": Size(8, 6, 2, FIRST._replace(top=1)),
-    "small": Size(100, 80, 12, FIRST, (2.0,)),
+    "small": Size(160, 160, 40, FIRST, (2.0,)),
     "medium": Size(1000, 500, 100, Settings(batch=16, micro=16, epochs=2)),
     "full": Size(30_000, 2_000, 850, Settings(batch=128, micro=16, epochs=2)),
 }
