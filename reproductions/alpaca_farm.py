@@ -73,14 +73,18 @@ def run(scale: str, model: str) -> dict[str, Any]:
         "headline": f"length control within {refit['mean error']} points of the leaderboard for {refit['models']} "
         f"models (raw: {raw}); the variance of people asks for a noise of {needed}",
         "lines": [_line(name, found) for name, found in control.items()]
-        + [", ".join(f"{k} {v}" for k, v in found.items()) for found in (noise, {"played by": model} | pool)],
+        + [_listed(found) for found in (noise, {"played by": model} | pool)],
         "figures": {"length control": control, "known truth": noise, "pool played by a small model": pool},
         "paper": PAPER | {"people, AlpacaEval's table": people._asdict()},
     }
 
 
 def _line(name: str, found: dict[str, Any]) -> str:
-    return f"{name:<24}" + ", ".join(f"{k} {v}" for k, v in found.items())
+    return f"{name:<24}" + _listed(found)
+
+
+def _listed(found: dict[str, Any]) -> str:
+    return ", ".join(f"{k} {v}" for k, v in found.items() if v is not None)
 
 
 def _length_control(size: Size) -> dict[str, Any]:
@@ -176,9 +180,13 @@ def _small_annotators(name: str, size: Size) -> dict[str, Any]:
         "pairs": len(rows), "votes": size.votes, "no verdict": sum(v is None for item in votes for v in item),
         "agreement with GPT-4": [round(float(x), 4) for x in (found.value, found.low, found.high)],
         "bias": round(bias(votes, gold), 4), "variance": round(variance(votes), 4),
-        "prefers longer": round(taste.longer, 3), "prefers first": round(taste.first, 3),
+        "prefers longer": _share(taste.longer), "prefers first": _share(taste.first),
         "p_flip to vary like people": round(fit_noise(votes, PAPER["crowdworkers' variance"]), 3),
     }  # fmt: skip
+
+
+def _share(value: float) -> float | None:
+    return None if value != value else round(value, 3)  # of no pair there is no share
 
 
 def _pairs(count: int) -> list[tuple[Instruction, str, str, float]]:

@@ -190,7 +190,8 @@ def f1_gain(rows: dict[str, dict[str, list[Any]]], one: str, other: str, draws: 
     drawn = np.random.default_rng(0).integers(0, len(positive), (draws, len(positive)))
     low, high = np.quantile(f1(other, drawn) - f1(one, drawn), (0.025, 0.975))
     whole = np.arange(len(positive))
-    return {"difference": float(f1(other, whole) - f1(one, whole)), "low": float(low), "high": float(high)}
+    difference = float(f1(other, whole) - f1(one, whole))
+    return {"difference": difference, "low": float(low), "high": float(high), "n": len(positive)}
 
 
 def shown(row: dict[str, Any]) -> str:

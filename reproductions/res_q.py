@@ -104,7 +104,7 @@ async def _run(size: Size, name: str) -> dict[str, Any]:
         "malformed diffs": spoilt,
         "recall of files at 3": recall,
         "forms of edit": {form: {k: v for k, v in f.items() if k[0] != "_"} for form, f in forms.items()},
-        "a retry adds": {k: round(v, 4) for k, v in retry._asdict().items() if isinstance(v, float)},
+        "a retry adds": {k: round(v, 4) if isinstance(v, float) else v for k, v in retry._asdict().items()},
         "paper": PAPER,
     }
 

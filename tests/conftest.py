@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -37,3 +38,18 @@ def smollm2() -> Path:
         return weights.resolve("smollm2")
     except WeightsError as error:
         pytest.skip(f"no SmolLM2: {error}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadfile`, a file's tests stay together, but for the reproductions: each may go to any worker."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ReproductionsApart(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            apart = "test_reproductions.py::test_a_reproduction_runs" in nodeid
+            return nodeid if apart else super()._split_scope(nodeid)
+
+    return ReproductionsApart(config, log)

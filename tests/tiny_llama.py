@@ -8,15 +8,17 @@ from typing import Any
 __all__ = ["byte_tokenizer", "save_tiny_llama", "tiny_llama"]
 
 
-def byte_tokenizer(template: str | None = None) -> Any:
-    """A tokenizer of bytes, `<s>` and `</s>`, with a chat template or none; needs transformers."""
+def byte_tokenizer(template: str | None = None, words: tuple[str, ...] = ()) -> Any:
+    """A tokenizer of bytes, `<s>`, `</s>` and at most six words, with a chat template or none; needs transformers."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     vocabulary = {t: i for i, t in enumerate(["<s>", "</s>", *sorted(pre_tokenizers.ByteLevel.alphabet())])}
     inner = Tokenizer(models.BPE(vocabulary, []))
     inner.pre_tokenizer, inner.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=inner, bos_token="<s>", eos_token="</s>", chat_template=template)
+    made = PreTrainedTokenizerFast(tokenizer_object=inner, bos_token="<s>", eos_token="</s>", chat_template=template)
+    made.add_tokens(list(words))
+    return made
 
 
 def tiny_llama(context: int = 4096, *, loud: float = 1.0, **changes: Any) -> Any:
@@ -41,9 +43,15 @@ def tiny_llama(context: int = 4096, *, loud: float = 1.0, **changes: Any) -> Any
 
 
 def save_tiny_llama(
-    place: Path, context: int = 4096, *, template: str | None = None, loud: float = 1.0, **changes: Any
+    place: Path,
+    context: int = 4096,
+    *,
+    template: str | None = None,
+    words: tuple[str, ...] = (),
+    loud: float = 1.0,
+    **changes: Any,
 ) -> Path:
     """Write model and tokenizer to a folder that the torch backend loads."""
     tiny_llama(context, loud=loud, **changes).save_pretrained(place)
-    byte_tokenizer(template).save_pretrained(place)
+    byte_tokenizer(template, words).save_pretrained(place)
     return place

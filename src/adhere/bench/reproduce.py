@@ -11,6 +11,7 @@ import importlib.util
 import os
 import platform
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from adhere.bench.manifest import versions
 from adhere.bench.run_dir import replace_bytes
 from adhere.errors import DataError, UsageError
 
-__all__ = ["SCALES", "available", "reproduce"]
+__all__ = ["SCALES", "available", "load", "reproduce"]
 
 SCALES = ("smoke", "small", "medium", "full")
 
@@ -37,8 +38,8 @@ def available() -> list[str]:
     return sorted(p.stem.replace("_", "-") for p in folder().glob("[!_]*.py"))
 
 
-def reproduce(slug: str, scale: str, model: str = "smollm2") -> dict[str, Any]:
-    """Run a reproduction and write `results/<slug>.json` (`<slug>.smoke.json` at scale smoke, which proves nothing).
+def load(slug: str) -> ModuleType:
+    """The module of a reproduction.
 
     Raises:
         UsageError: if there is none for that slug.
@@ -51,7 +52,16 @@ def reproduce(slug: str, scale: str, model: str = "smollm2") -> dict[str, Any]:
         raise DataError(f"{file} cannot be loaded")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    result: dict[str, Any] = module.run(scale, model)
+    return module
+
+
+def reproduce(slug: str, scale: str, model: str = "smollm2") -> dict[str, Any]:
+    """Run a reproduction and write `results/<slug>.json` (`<slug>.smoke.json` at scale smoke, which proves nothing).
+
+    Raises:
+        UsageError: if there is none for that slug.
+    """
+    result: dict[str, Any] = load(slug).run(scale, model)
     result |= {
         "slug": slug,
         "scale": scale,
