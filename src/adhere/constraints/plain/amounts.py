@@ -66,11 +66,12 @@ _CLAUSE_BEGINS = re.compile(r"(?:^|[.!?:;\n(]\s?|,\s|[-*•]\s)(?:and |but |plea
 _CLAUSE_ENDS = re.compile(r"(?: only| please| long| total| in total| overall)?(?:[.,;:!?)\n]|$)", re.IGNORECASE)
 _IN_WORDS = re.compile(r"\b(?:in|be|is) (?:just )?$", re.IGNORECASE)
 FEW = 20  # so many words can be counted while writing: a bare number of them is exact, a larger one approximate
+_TOO_MUCH = re.compile(r" (?:is|are|would be) (?:far |way |much )?too\b", re.IGNORECASE)
 _LETTER_TASK = re.compile(r"\b(?:e-?mail|letter|reply to|note to|message to|cover letter)\b", re.IGNORECASE)
 # "A three-line poem" counts the lines of the whole; "a 200-word essay" only says how long it may be.
 _COMPOUND = re.compile(r"-(?:sentence|line)$", re.IGNORECASE)
 _BARE_IN_PROMPTS = {"bullets", "numbered", "headings", "placeholders", "paragraphs"}
-_NOT_COUNTED = {"first", "last", "following", "previous", "above", "next"}
+_NOT_COUNTED = {"per", "first", "last", "following", "previous", "above", "next"}
 
 _UNIT = (
     r"(?:parts?|paragraphs?|sections?|stanzas?|steps?|pieces?|versions?|poems?|jokes?|limericks?|answers?|responses?"
@@ -113,7 +114,8 @@ _NTH = re.compile(
     re.IGNORECASE,
 )
 _NTH_STARTS = re.compile(
-    r"(?: (?:of|your|the|response|answer|must|should|needs?|has|have|to|will|that)){0,12}? (?:start|begin)(?:s|ning|ing)?"
+    r"(?: (?:of|your|the|response|answer|must|should|needs?|has|have|to|will|that)){0,12}?"
+    r" (?:start|begin)(?:s|ning|ing)?"
     r" with(?: the)?(?: (?:exact|single|first))? ?(?:word)?:?\s?[\"']?(?P<first>[^\W_][\w'-]{0,39})",
     re.IGNORECASE,
 )
@@ -230,7 +232,7 @@ RULES = (capital_words, nth_paragraph, sections, separated, counted)
 
 def _claimed(reading: Reading, quantity: Quantity, kind: str) -> bool:
     """Whether a number is a demand on the answer. In a wish it is; in a prompt "a 200 word essay" is a description."""
-    if of_a_part(reading.text, quantity.start, quantity.end) or reading.quoted(quantity.start):
+    if of_a_part(reading.text, quantity.start, quantity.end) or _only_named(reading, quantity):
         return False
     if reading.wish or quantity.how in ("bound", "exactly"):
         return True
@@ -248,6 +250,15 @@ def _claimed(reading: Reading, quantity: Quantity, kind: str) -> bool:
     demanded = _DEMAND.search(reading.text, max(0, quantity.start - 16), quantity.start)
     compound = _COMPOUND.search(reading.text, quantity.start, quantity.end)
     return kind in ("sentences", "lines") and bool(demanded or compound)
+
+
+def _only_named(reading: Reading, quantity: Quantity) -> bool:
+    """Whether an amount is spoken of and not asked for: "what 'at least 300 words' means", "over 90 is too long"."""
+    text = reading.text
+    in_quotes = text[max(0, quantity.start - 1) : quantity.start] == "'" == text[quantity.end : quantity.end + 1]
+    begin, _ = reading.sentence(quantity.start)
+    asked = text[begin : begin + 12].strip().lower().startswith(("how many", "how much"))
+    return reading.quoted(quantity.start) or in_quotes or asked or bool(_TOO_MUCH.match(text, quantity.end))
 
 
 def _units_before(reading: Reading, position: int) -> Quantity | None:

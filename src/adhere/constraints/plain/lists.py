@@ -113,6 +113,8 @@ def none_of(reading: Reading) -> Iterator[Found]:
         if not (no := _NO.search(before[_clause(before) :])):
             continue
         start = name.start() - len(before) + _clause(before) + no.start()
+        if not reading.free(start, name.start()):  # "no lists, headings or bold": the first has taken the "no"
+            start = name.start()
         yield from _each(reading, start, name.end(), _banned(name))
     for plain in reading.find(_PLAIN_TEXT):
         if not reading.negated(plain.start()):

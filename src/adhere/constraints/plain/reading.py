@@ -54,7 +54,7 @@ _AFTER_NOUN = re.compile(
 )
 _NEGATION = re.compile(
     r"\b(?:not(?! forget| hesitate| only)|never(?! forget)|avoid(?:s|ing)?|without|refrains? from"
-    r"|refraining from|cannot|neither|nothing)\b|n't\b(?! forget| hesitate)",
+    r"|refraining from|cannot|neither|nothing|w/o|(?:do|does|should|must|ca)nt)\b|n't\b(?! forget| hesitate)",
     re.IGNORECASE,
 )
 _CLAUSE_END = re.compile(r"[.;:!?\n]|,\s|\b(?:and|but)\b", re.IGNORECASE)

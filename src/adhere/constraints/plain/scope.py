@@ -69,7 +69,7 @@ _ABOUT_A_PART = re.compile(
     re.IGNORECASE,
 )
 _IN_A_PART = re.compile(
-    r"(?: long)?,? (?:each\b|apiece\b|per\b|(?:in|for|under|below|within|on|of|to) (?:each|every)\b"
+    r"(?: long)? (?:each\b|apiece\b|per\b|(?:in|for|under|below|within|on|of|to) (?:each|every)\b"
     r"|(?:a|an) (?:paragraph|line|bullet|sentence|day|item)\b"
     r"|(?:below|under|underneath|beneath|above|before|after|following) (?:it|this|that|them|the (?:headline|title"
     r"|heading|name))\b)",

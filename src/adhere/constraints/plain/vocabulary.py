@@ -37,12 +37,14 @@ _VERB = re.compile(
 _BANS = re.compile(
     r"\b(?:exclud\w{1,3}|avoid\w{0,3}|without|no|omit\w{0,4}|leav\w{1,3} out|ban(?:ned|s|ning)?|forbid\w{0,4}"
     r"|forbidden|not|never"
-    r"|neither|none|refrain\w{0,3}|cannot|skip|ditch|steer clear|stay away|leave out|minus)\b|n't\b",
+    r"|neither|none|refrain\w{0,3}|cannot|skip|ditch|steer clear|stay away|leave out|minus|w/o"
+    r"|(?:do|does|should|must|ca)nt)\b|n't\b",
     re.IGNORECASE,
 )
 _NEW_DEMAND = re.compile(
     r"[.;!?\n]|\bbut\b|\b(?:don't|do not|never) forget(?: to)?\b"
-    r"|(?:,| and)\s(?=(?:and |also |please ){0,3}(?:make|ensure|includ|use|using|mention|add|have|contain|do|don't|avoid"
+    r"|(?:,| and)\s(?=(?:and |also |please ){0,3}(?:make|ensure|includ|use|using|mention|add|have|contain|do"
+    r"|don't|avoid"
     r"|the (?:key ?)?words?\b|the phrases?\b))",
     re.IGNORECASE,
 )
@@ -167,6 +169,8 @@ def read_list(text: str, position: int, *, several: bool) -> Items:
     while match := _ITEM.match(text, position):
         bare = match["bare"]
         if bare and words and (quoted or bare.lower() in _NOT_ITEMS or not (several or _ends(text, match.end()))):
+            break
+        if bare and words and bare.isdecimal() and not _ends(text, match.end()):
             break
         if bare and not words and bare.lower() in _NOT_ITEMS - {"no", "less", "more", "use", "make"}:
             break

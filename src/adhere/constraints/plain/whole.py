@@ -94,7 +94,7 @@ _ONE_QUOTATION = re.compile(r"\"([^\"\n]{1,200})\"")
 _TOPIC_WORDS = "I You The A An It This That My Your His Her Python Java SQL HTML CSS Chapter Step Part P.S"
 _NO_GREETING = frozenset(_TOPIC_WORDS.split())
 _STARTS = re.compile(
-    r"(?:\b(?:the )?first (?:words?|sentence) (?:must|should) be\b"
+    r"(?:\b(?:the )?first (?:words?|sentence)(?: (?:of|in) (?:your|the) \w{1,12})? (?:must|should|has to) be\b"
     r"|\b(?:starts?|starting|begins?|beginning|opens?)\b(?: (?:off|your|the|this|whole|entire|response|answer"
     r"|reply|output|it|text|letter|email|post|message|poem|story)){0,5} with)"
     r"(?: (?:the|this|these|exactly|exact|following|words?|phrase|sentence|line|greeting)){0,5}"
@@ -196,7 +196,7 @@ def starts_with(reading: Reading) -> Iterator[Found]:
     for pattern, kind in ((_STARTS_BARE, "starts_with"), (_ENDS_BARE, "ends_with")):
         for match in reading.find(pattern):
             part = _PART_OF_ANSWER.search(reading.text[max(0, match.start() - 60) : match.start()])
-            if not part and match["bare"].split()[0] not in _NO_GREETING and not reading.negated(match.start()):
+            if not part and match["bare"].split()[0] not in _NO_GREETING and not reading.negated(match.start(), 12):
                 yield reading.found(*match.span(), kind, phrase=match["bare"].rstrip(" ."))
                 break
 
