@@ -115,19 +115,26 @@ def constraints() -> str:
 
 
 def methods() -> str:
-    """The 62 papers and their state."""
+    """The 62 papers, their state, and what came of their claims."""
     from adhere.cli.methods import summary
     from adhere.methods import methods as all_methods
 
     found = all_methods()
     parts = [
         "# Methods\n",
-        f"{summary(found)}; `adhere methods list` prints the same.\n",
-        "| method | paper | roles | state | result |",
+        f"{summary(found)}; `adhere methods list` prints the same. A claim that small models do not bear out is `not "
+        "shown`; where they show the opposite, the result is `against` it.\n",
+        "| method | paper | roles | state | claim |",
         "| --- | --- | --- | --- | --- |",
     ]
     for m in found:
         paper = f"[{m.title}](https://arxiv.org/abs/{m.arxiv})" if m.arxiv else m.title
-        result = str((m.result or {}).get("headline", ""))
-        parts.append(f"| `{m.slug}` {m.name} | {paper} | {', '.join(m.roles)} | {m.state} | {result} |")
+        holds = f"[{m.result['holds']}](#{m.slug})" if m.result else ""
+        parts.append(f"| `{m.slug}` {m.name} | {paper} | {', '.join(m.roles)} | {m.state} | {holds} |")
+    for m in found:
+        if m.result:
+            lines = "\n".join([m.result["headline"], *m.result["lines"]])
+            more = f" To come: {m.to_come}." if m.to_come else ""
+            parts.append(f"\n## {m.slug}\n\nClaim: {m.result['claim']}. **{m.result['holds'].capitalize()}**, by "
+                         f"`{m.result['command']}`.{more}\n\n```text\n{lines}\n```")  # fmt: skip
     return "\n".join(parts) + "\n"
