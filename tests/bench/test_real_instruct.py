@@ -32,7 +32,7 @@ def test_the_requests_are_what_their_card_says_and_every_check_can_be_built():
     assert len({r.meta["topic"] for r in requests[:11]}) == 11
 
 
-def test_what_rules_find_in_the_text_is_mostly_right_and_half_of_what_is_there():
+def test_what_rules_find_in_the_text_is_mostly_right_and_most_of_what_is_there():
     """docs/judges.md quotes these figures: requests as people make them are harder to read than IFEval's."""
     requests = get(REQUESTS).instructions()
     rules = decomposer("rules", None)  # type: ignore[arg-type]
@@ -43,8 +43,8 @@ def test_what_rules_find_in_the_text_is_mostly_right_and_half_of_what_is_there()
         wanted = Counter(c.kind for c in request.constraints if c.kind != "told")
         right += (found & wanted).total()
         gold, claimed = gold + wanted.total(), claimed + found.total()
-    assert right / gold > 0.45
-    assert right / claimed > 0.8
+    assert right / gold > 0.6
+    assert right / claimed > 0.9
 
 
 def test_without_a_judge_only_what_programs_check_is_in_the_figures():
