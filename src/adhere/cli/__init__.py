@@ -30,6 +30,7 @@ COMMANDS = {
     "check": ("check", "Check a text against constraints in plain words."),
     "report": ("report", "Write the HTML report of a run again."),
     "budget": ("budget", "What fewer candidates of a best-of-n run would have given."),
+    "write": ("write", "Write instructions and examples with a model."),
     "optimize": ("optimize", "Search the instruction or the demonstrations that a task needs."),
     "route": ("route", "Train a router over several models or strategies."),
     "serve": ("serve", "Serve models and strategies to any OpenAI client."),
