@@ -73,6 +73,14 @@ def test_bad_images_are_refused_before_the_engine_sees_them(reader: RapidOCR, tm
         reader.read(tmp_path)
 
 
+def test_more_text_than_a_few_pages_is_refused_before_it_is_read(
+    reader: RapidOCR, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ocr, "MOST_TEXT", 5)
+    with pytest.raises(DataError, match="more text than is read at once"):
+        reader.read(drawn("a line of far more than five heights"))
+
+
 def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rapidocr.main", None)
     monkeypatch.setitem(sys.modules, "rapidocr", None)

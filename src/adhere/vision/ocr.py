@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from adhere.errors import DependencyError, WeightsError, missing_extra
+from adhere.errors import DataError, DependencyError, WeightsError, missing_extra
 from adhere.vision.pictures import pixels, source
 
 __all__ = ["ImageReader", "RapidOCR", "Word", "in_reading_order"]
@@ -24,6 +24,7 @@ MODELS = {
     "Cls.model_path": "ch_ppocr_mobile_v2.0_cls_mobile.onnx",
     "Rec.model_path": "PP-OCRv6_rec_small.onnx",
 }
+MOST_TEXT = 8000  # widths of all lines, in heights of their line: some 16,000 characters, four dense pages
 KEPT = 1024  # texts of images that were read before
 _reading = threading.Lock()  # the engine keeps state between its steps
 
@@ -65,8 +66,8 @@ class RapidOCR:
         """The text on an image, as `ImageReader` has it: PNG, JPEG, WebP, GIF, BMP; of an animation the first picture.
 
         Raises:
-            DataError: if there is no such file, it is no image, is broken, larger than 20 MB or 50 million pixels, or
-                is an address, which is not fetched.
+            DataError: if there is no such file, it is no image, is broken, larger than 20 MB or 50 million pixels,
+                holds more text than a few pages, or is an address, which is not fetched.
         """
         given = source(image)
         key = hashlib.sha256(given.body).digest()
@@ -127,9 +128,22 @@ def _engine() -> Any:
                 f"the package rapidocr has no {name}", hint="Install it again: pip install --force-reinstall rapidocr"
             )
     paths = {option: str(folder / name) for option, name in MODELS.items()}
-    # One thread: measured as cheap as several, and several wait for each other where a model decodes beside them.
-    quiet = {"Global.log_level": "critical", "EngineConfig.onnxruntime.intra_op_num_threads": 1}
-    return package.RapidOCR(params=quiet | paths)
+
+    class Bounded(package.RapidOCR):
+        """Refuses what would take minutes, between finding the lines and reading them."""
+
+        def crop_text_regions(self, img: Any, det_boxes: Any) -> list[Any]:
+            crops = super().crop_text_regions(img, det_boxes)
+            if sum(crop.shape[1] / crop.shape[0] for crop in crops) > MOST_TEXT:
+                raise DataError("the image has more text than is read at once", hint="Cut it into several images")
+            return crops
+
+    # One thread: measured as cheap as several, and several wait for each other where a model decodes beside them. Lines
+    # one by one: a line's text does not depend on the others then, and memory is that of the longest line.
+    settings = {
+        "Global.log_level": "critical", "EngineConfig.onnxruntime.intra_op_num_threads": 1, "Rec.rec_batch_num": 1,
+    }  # fmt: skip
+    return Bounded(params=settings | paths)
 
 
 def _package() -> Any:
