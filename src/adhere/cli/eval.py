@@ -71,7 +71,8 @@ class _Number(click.FloatRange):
 @click.option("--on", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Where to run.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of an in-process model (default: by the load).")
 @click.option("--fresh", is_flag=True, help="Ask again what is in the cache.")
-@click.option("--unsafe-sandbox", is_flag=True, help="Run generated code even where it cannot be isolated.")
+@click.option("--unsafe-sandbox/--sandbox", default=False,
+              help="Run generated code even where it cannot be isolated, or only isolated: the default.")  # fmt: skip
 @click.option("--no-report", is_flag=True, help="Do not write report.html.")
 @data_dir_option
 @json_option
