@@ -127,6 +127,8 @@ def _chosen(names: tuple[str, ...], options: dict[str, Any]) -> tuple[list[Bench
             raise UsageError("from-logs needs a file", hint="adhere eval from-logs traffic.jsonl")
         answers = "model" if _given("models") else "logged"
         found = [from_logs(Path(name), answers=answers, decompose=options["decompose"]) for name in names[1:]]
+        for benchmark in found:
+            click.echo(f"{benchmark.name}: {benchmark.about}", err=True)
     else:
         found = [_benchmark(name) for name in names]
     for benchmark in found:

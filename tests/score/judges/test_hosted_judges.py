@@ -11,6 +11,7 @@ import pytest
 from adhere.engine.patience import Patience
 from adhere.errors import ModelError
 from adhere.models.model import Model
+from adhere.models.names import load
 from adhere.models.openai_http import OpenAIEndpoint
 from adhere.records import Constraint, Failure, Instruction, Response, Score
 from adhere.score.judges.base import Preference
@@ -22,6 +23,7 @@ from adhere.score.judges.pointwise import PointwiseJudge
 from adhere.score.judges.ready import check_endpoints
 from judging_models import hosted, prefers
 from misbehaving import Misbehaving
+from serving import running
 
 ASKED = Instruction.of("Name the capital of France.")
 GOOD, BAD = "Paris", "Lyon"
@@ -274,3 +276,28 @@ def test_an_endpoint_is_asked_before_a_run_however_deep_it_stands(monkeypatch: p
     assert "refused our key" in keyless and "Set ADHERE_API_KEY" in keyless
     down = asyncio.run(check("checklist(openai:tiny@http://127.0.0.1:9/v1)"))
     assert "cannot reach http://127.0.0.1:9/v1; is the server running?" in down
+
+
+# The real model behind our own server -------------------------------------------------------------------------------
+
+PAIRS = [
+    ("Name the capital of France.", "Paris", "Lyon is a city, and I like cheese."),
+    ("What is 2 + 2?", "4", "The sea is blue."),
+    ("Write one word that rhymes with cat.", "hat", "Dogs bark at night, as everybody knows."),
+]
+
+
+def test_smollm2_behind_our_server_prefers_in_each_order_what_it_prefers_in_this_process(smollm2: object) -> None:
+    async def orders(model: Model) -> list[tuple[str | None, str]]:
+        judge = PairwiseJudge(model)
+        found = [await judge.compare(Instruction.of(q), a, b) for q, a, b in PAIRS]
+        assert all(f.probability_b is not None for f in found)
+        return [(order.verdict, order.way) for f in found for order in f.orders]
+
+    async def both(url: str) -> None:
+        async with load("smollm2", store=None) as here, Model(OpenAIEndpoint("smollm2", url)) as there:
+            # A server gives 20 alternatives of the first token, a process 200: the shares differ, not what is first.
+            assert await orders(there) == await orders(here)
+
+    with running("smollm2") as url:
+        asyncio.run(both(url))

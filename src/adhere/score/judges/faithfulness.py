@@ -7,7 +7,7 @@ the probability ranks answers where the word does not.
 
 `faith_critic` stands for FaithCritic, a classifier fine-tuned on FaithDial: value is the probability that the answer is
 NOT faithful, so lower is better, contrary to everything else here. It asks any model, unlike the paper's, which is
-fine-tuned. Not here: Q2, which needs a question generator and an entailment model.
+fine-tuned. Q² is in `judges/q2.py`.
 """
 
 from __future__ import annotations
