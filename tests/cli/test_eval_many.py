@@ -102,3 +102,13 @@ def test_what_depends_on_your_files_says_so_and_is_null_for_programs(tmp_path: P
     line = next(line for line in listed.splitlines() if line.startswith("tlg-file"))
     assert "as many prompts as your files hold" in line and "1 call a prompt" in line
     assert "any number" not in listed and " 0 calls" not in listed
+
+
+def test_what_nobody_decided_is_told_so_and_is_no_percentage(tmp_path: Path) -> None:
+    asked = "Write a friendly poem about rain in exactly four lines. Sound cheerful and avoid clichés."
+    row = {"messages": [{"role": "user", "content": asked}], "response": "Rain\nfalls\non\nme"}
+    (tmp_path / "log.jsonl").write_text(json.dumps(row) + "\n")
+    done = adhere("eval", "from-logs", "log.jsonl", "--no-report", cwd=tmp_path)
+    kinds = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines() if line.startswith("   ")}
+    assert kinds == {"lines": "100.0%", "told": "undecided"}
+    assert "1 of 1 logged requests" in done.stderr

@@ -49,10 +49,11 @@ def _naturally(text: str) -> list[tuple[int, str]]:
 
 
 def _line(label: str, rate: dict[str, Any], unit: str, *, bold: bool = False) -> tuple[str, str, str, str]:
-    value = figure(rate["value"], unit, mark=True)
-    known = rate["low"] is not None and rate["high"] is not None
+    looked_at = rate.get("undecided", 0) < max(1, rate["n"])  # a share of what nobody decided would read as a failure
+    value = figure(rate["value"], unit, mark=True) if looked_at else "undecided"
+    known = looked_at and rate["low"] is not None and rate["high"] is not None
     interval = f"{figure(rate['low'], unit)} to {figure(rate['high'], unit)}" if known else ""
-    undecided = f", {rate['undecided']} undecided" if rate.get("undecided") else ""
+    undecided = f", {rate['undecided']} undecided" if looked_at and rate.get("undecided") else ""
     n = f"{rate['n']}{undecided}"
     return (f"[bold]{label}[/]", f"[bold]{value}[/]", interval, n) if bold else (label, value, interval, n)
 

@@ -26,7 +26,7 @@ function figureOverview(data, manifest, answers) {
   const declared = declaredOf(manifest);
   const name = manifest.benchmark.headline;
   const unit = unitOf(manifest, name);
-  const rate = metrics[name];
+  const rate = decided(metrics[name]);
   const hero = rate && isNumber(rate.value)
     ? h("div", { class: "hero" },
         h("p", { class: "figure", "data-metric": name }, figureText(rate.value, unit), unit !== "share" && unit && h("small", {}, ` ${unit}`)),
@@ -39,10 +39,13 @@ function figureOverview(data, manifest, answers) {
   const others = names.filter((key) => unitOf(manifest, key) !== "share");
   return h("section", { id: "overview" }, h("h2", { class: "quiet" }, "Overview"),
     h("div", { class: "card overview" }, hero,
-      shares.length > 0 && rateChart(shares.map((key) => ({ label: declared[key].label, rate: metrics[key] })), "Figures", "share")),
+      shares.length > 0 && rateChart(shares.map((key) => ({ label: declared[key].label, rate: decided(metrics[key]) })), "Figures", "share")),
     others.length > 0 && figureTable(others.map((key) => ({ label: declared[key].label, rate: metrics[key], unit: unitOf(manifest, key) }))),
     tiles(data, manifest, answers));
 }
+
+/** The rate, or, where nothing at all was decided, one without a value: 0% would read as a failure. */
+const decided = (rate) => (rate?.n > 0 && rate.undecided === rate.n ? { ...rate, value: null, low: null, high: null } : rate);
 
 /** Figures that are no shares. @param rows [{label, rate, unit}] */
 function figureTable(rows) {
@@ -66,7 +69,7 @@ function figureGroups(manifest) {
   if (names.length > 1) switches.push(["name", "Figure", names.map((name) => [name, declared[name]?.label || name])]);
   const naturally = ([x], [y]) => x.localeCompare(y, "en", { numeric: true });
   return switched("groups", "By group", switches, ({ by, name = names[0] }) => {
-    const rows = Object.entries(metrics[by]).sort(naturally).map(([label, rates]) => ({ label, rate: rates[name] ?? rates.passed })).filter(({ rate }) => rate);
+    const rows = Object.entries(metrics[by]).sort(naturally).map(([label, rates]) => ({ label, rate: decided(rates[name] ?? rates.passed) })).filter(({ rate }) => rate);
     if (!rows.length) return h("p", { class: "empty" }, "These groups have no such figure.");
     if (unitOf(manifest, name) === "share") return rateChart(rows, `${name} by ${title(by)}`, "share");
     return figureTable(rows.map(({ label, rate }) => ({ label, rate, unit: unitOf(manifest, name) })));
