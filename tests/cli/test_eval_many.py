@@ -109,6 +109,7 @@ def test_what_nobody_decided_is_told_so_and_is_no_percentage(tmp_path: Path) -> 
     row = {"messages": [{"role": "user", "content": asked}], "response": "Rain\nfalls\non\nme"}
     (tmp_path / "log.jsonl").write_text(json.dumps(row) + "\n")
     done = adhere("eval", "from-logs", "log.jsonl", "--no-report", cwd=tmp_path)
-    kinds = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines() if line.startswith("   ")}
+    found = [line.split() for line in done.stdout.partition("by kind")[2].splitlines() if line.startswith("   ")]
+    kinds = {words[0]: words[1] for words in found if words}
     assert kinds == {"lines": "100.0%", "told": "undecided"}
     assert "1 of 1 logged requests" in done.stderr
