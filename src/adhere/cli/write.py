@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -77,11 +78,16 @@ def _options(target: Any, doc: str) -> list[click.Option]:
 
 def _callback(target: Any) -> Any:
     def run(model: str, out: Path, as_json: bool, **options: Any) -> None:
+        from adhere.bench.run_dir import writable
+        from adhere.engine import Progress
         from adhere.engine.sync import call
         from adhere.models.names import load
 
+        if "progress" in inspect.signature(target).parameters:
+            options["progress"] = partial(Progress, unit="calls")
         answerer = load(model, notify=say)
         writer = target(answerer, **options)
+        writable(out)
         say("writing; what was answered is kept, so the same command goes on where it was stopped")
         examples = call(_written(writer))
         files = [str(path) for path in _save(writer, out, examples, click.get_current_context().info_name or "rows")]
@@ -113,7 +119,6 @@ def _save(writer: Any, out: Path, examples: list[Example], name: str) -> list[Pa
         return writer.save(out)
     from adhere.data.jsonl import write
 
-    out.mkdir(parents=True, exist_ok=True)
     write(out / f"{name}.jsonl", examples)
     return [out / f"{name}.jsonl"]
 

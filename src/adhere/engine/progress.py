@@ -34,12 +34,16 @@ class Progress:
         label: What is being done, e.g. "answering".
         stream: Where to; stderr if None. A terminal gets a bar, anything else one line at the end.
         quiet: Say nothing at all.
+        unit: What is counted, in the plural.
     """
 
-    def __init__(self, label: str = "", *, stream: TextIO | None = None, quiet: bool = False) -> None:
+    def __init__(
+        self, label: str = "", *, stream: TextIO | None = None, quiet: bool = False, unit: str = "rows"
+    ) -> None:
         self.label = label
         self.stream = stream
         self.quiet = quiet
+        self.unit = unit
         self.done = 0
         self.failed = 0
         self.total: int | None = None
@@ -53,7 +57,7 @@ class Progress:
         self._began = self._drawn = monotonic()
         stream = self.stream or sys.stderr
         if not self.quiet and stream.isatty():
-            self._bar = _bar(stream)
+            self._bar = _bar(stream, self.unit)
             self._bar.add_task(self.label, total=total, failed="")
             self._bar.start()
 
@@ -79,16 +83,16 @@ class Progress:
         seconds = monotonic() - self._began
         of = f" of {self.total:,}" if self.total is not None else ""
         failed = f", {self.failed:,} failed" if self.failed else ""
-        rate = f", {self.done / seconds:,.1f} rows/s" if seconds > 0 else ""
+        rate = f", {self.done / seconds:,.1f} {self.unit}/s" if seconds > 0 else ""
         label = f"{self.label}: " if self.label else ""
-        return f"{label}{self.done:,}{of} rows{failed}, {seconds:,.1f} s{rate}"
+        return f"{label}{self.done:,}{of} {self.unit}{failed}, {seconds:,.1f} s{rate}"
 
     def _draw(self) -> None:
         failed = f"[red]{self.failed:,} failed[/red]" if self.failed else ""
         self._bar.update(self._bar.task_ids[0], completed=self.done, failed=failed)
 
 
-def _bar(stream: TextIO) -> Any:
+def _bar(stream: TextIO, unit: str) -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -96,7 +100,7 @@ def _bar(stream: TextIO) -> Any:
 
     class Rate(ProgressColumn):
         def render(self, task: Any) -> Text:
-            return Text(f"{task.speed:,.1f} rows/s" if task.speed else "", style="cyan")
+            return Text(f"{task.speed:,.1f} {unit}/s" if task.speed else "", style="cyan")
 
     return Bar(
         TextColumn("{task.description}"),

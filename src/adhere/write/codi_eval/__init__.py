@@ -29,7 +29,7 @@ from adhere.roles import Answerer
 from adhere.write.codi_eval.fill import fill, fill_keyword, fill_length, labels, phrasings
 from adhere.write.codi_eval.filters import Kept, slots_wrong
 from adhere.write.codi_eval.grammar import sentences
-from adhere.write.codi_eval.steps import LABELLED, Phrase, Tally, expand, rewrite
+from adhere.write.codi_eval.steps import LABELLED, MakeSight, Phrase, Tally, expand, rewrite
 
 __all__ = ["MOST", "CodiEvalWriter", "Task", "Written", "seeds_of"]
 
@@ -63,9 +63,17 @@ class CodiEvalWriter:
         task: What the instructions control.
         n: Rows, at most 1,000.
         seed: Of every choice.
+        progress: Makes, of a label, what is told about the calls of each step.
     """
 
-    def __init__(self, answerer: Answerer, task: Task = "length", n: int = MOST, seed: int = 0) -> None:
+    def __init__(
+        self,
+        answerer: Answerer,
+        task: Task = "length",
+        n: int = MOST,
+        seed: int = 0,
+        progress: MakeSight | None = None,
+    ) -> None:
         if task not in get_args(Task):
             said = "toxicity's templates need no writer" if task == "toxicity" else f"there is no task '{task}'"
             raise UsageError(said, hint=f"There are: {', '.join(get_args(Task))}")
@@ -75,6 +83,7 @@ class CodiEvalWriter:
         self.task: Task = task
         self.n = n
         self.seed = seed
+        self.progress = progress
         self.written: Written | None = None
 
     async def write(self, seeds: AsyncIterable[Example]) -> AsyncIterator[Example]:
@@ -125,9 +134,9 @@ class CodiEvalWriter:
         more = max(1, round((POOL - SEEDS) * self.n / MOST))
         wanted = max(1, round((HALF if self.task in KINDS else REWRITES) * self.n))
         with context.use(seed=self.seed):
-            new, expanding = await expand(self.answerer, kind, seeds, more, kept, self.seed)
+            new, expanding = await expand(self.answerer, kind, seeds, more, kept, self.seed, self.progress)
             pool = [*seeds, *new]
-            rewritten, rewriting = await rewrite(self.answerer, kind, pool, wanted, self.n, self.seed)
+            rewritten, rewriting = await rewrite(self.answerer, kind, pool, wanted, self.n, self.seed, self.progress)
         return [*pool, *rewritten], {"expand": expanding, "rewrite": rewriting}
 
     def _balanced(self, phrases: dict[str, list[Phrase]]) -> list[dict[str, Any]]:

@@ -109,6 +109,8 @@ class Kept:
         )
 
     def add(self, text: str, group: str = "") -> None:
-        """Keep a text."""
+        """Keep a text; one with the same words changes nothing."""
         words = rouge_tokens(text, stemmed=False)
-        self._by_length[group, len(words)].append(words)
+        alike = self._by_length[group, len(words)]
+        if words not in alike:
+            alike.append(words)

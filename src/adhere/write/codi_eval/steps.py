@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -18,13 +19,14 @@ import msgspec
 from adhere import engine
 from adhere.answer.base import ask
 from adhere.data.codi_rows import MODES
+from adhere.engine.progress import Sight
 from adhere.engine.seeds import derive
 from adhere.models.prompts import Template as Prompt
 from adhere.roles import Answerer
 from adhere.write.codi_eval.fill import fill, labels
 from adhere.write.codi_eval.filters import Kept, bracketed, label_lost, slots_wrong
 
-__all__ = ["LABELLED", "Phrase", "Tally", "expand", "rewrite"]
+__all__ = ["LABELLED", "MakeSight", "Phrase", "Tally", "expand", "rewrite"]
 
 PACKAGE = "adhere.write.codi_eval"
 SHOWN = 8  # templates in a prompt that asks for more (paper, appendix)
@@ -44,6 +46,8 @@ REWRITES = 1.6  # calls a rewrite that is wanted: upstream stops at 3,000 for 1,
 EXPANDING, REWRITING = 4, 16  # calls of a wave
 WRITING: dict[str, Any] = {"temperature": 1.0, "top_p": 0.9}
 TOKENS = {"expand": 300, "rewrite": 70, "classify": 12}
+
+MakeSight = Callable[[str], Sight]  # of a label
 
 
 class Phrase(msgspec.Struct, frozen=True):
@@ -88,7 +92,22 @@ class _Call(NamedTuple):
     index: int
 
 
-async def _wave(answerer: Answerer, calls: Sequence[_Call], tally: Tally, step: str) -> list[str | None]:
+@contextmanager
+def _shown(make: MakeSight | None, label: str, most: int) -> Iterator[Sight | None]:
+    """The progress of a step of at most so many calls, several waves."""
+    sight = make(label) if make else None
+    if sight:
+        sight.start(most)
+    try:
+        yield sight
+    finally:
+        if sight:
+            sight.stop()
+
+
+async def _wave(
+    answerer: Answerer, calls: Sequence[_Call], tally: Tally, step: str, sight: Sight | None = None
+) -> list[str | None]:
     """The answers in the order of the calls, None for one that failed.
 
     Raises:
@@ -104,13 +123,21 @@ async def _wave(answerer: Answerer, calls: Sequence[_Call], tally: Tally, step: 
     many = getattr(answerer, "concurrency", len(calls))
     async for outcome in engine.run(one, calls, concurrency=max(1, many), max_failures=len(calls) - 1):
         answers[outcome.index] = outcome.result
+        if sight:
+            sight.advance(failed=outcome.failure is not None)
     tally.calls += len(calls)
     tally.failed += sum(answer is None for answer in answers)
     return answers
 
 
 async def expand(
-    answerer: Answerer, kind: str, seeds: Sequence[Phrase], wanted: int, kept: Kept, seed: int
+    answerer: Answerer,
+    kind: str,
+    seeds: Sequence[Phrase],
+    wanted: int,
+    kept: Kept,
+    seed: int,
+    progress: MakeSight | None = None,
 ) -> tuple[list[Phrase], Tally]:
     """New templates until there are `wanted`, or until the calls are used up.
 
@@ -124,41 +151,45 @@ async def expand(
         wanted: New templates.
         kept: Those that there are; the new ones are added.
         seed: Of what is drawn.
+        progress: Makes what is told about the calls of the step.
     """
     tally, new, modes = Tally(), list[Phrase](), Counter[str]()
     rng = random.Random(derive("codi-eval expand", kind, seed))
-    prompt, rules = Prompt.of(PACKAGE, "expand"), _part("rules", kind)
     index, most = 0, PATIENCE * math.ceil(wanted / COME)
-    while len(new) < wanted and index < most:
-        calls = []
-        for _ in range(min(EXPANDING, most - index)):
-            shown = rng.sample(list(seeds), min(SHOWN, len(seeds)))
-            listed = "\n".join(f"{n}:[{s.text}]" for n, s in enumerate(shown, 1))
-            calls.append(_Call(prompt.render(rules=rules, shown=listed, next=len(shown) + 1), index))
-            index += 1
-        found = []
-        for answer in await _wave(answerer, calls, tally, "expand"):
-            found += _found(answer, tally)
-        tally.found += len(found)
-        right = []
-        for text in found:
-            why = slots_wrong(text, kind) or ("near duplicate" if kept.near(text) else "")
-            if why:
-                tally.drop(why, text)
-            else:
-                kept.add(text)
-                right.append(text)
-        classes = await _classified(answerer, right, tally) if kind == "length" else [""] * len(right)
-        for text, mode in zip(right, classes, strict=True):
-            why = _mode_wrong(text, mode, modes) if kind == "length" else ""
-            why = why or ("not needed any more" if len(new) >= wanted else "")
-            if why:
-                tally.drop(why, text)
-            else:
-                modes[mode] += 1
-                new.append(Phrase(text, "expansion", mode))
+    with _shown(progress, f"expanding the templates of {kind}", most) as sight:
+        while len(new) < wanted and index < most:
+            calls = [_expansion(kind, seeds, at, rng) for at in range(index, min(index + EXPANDING, most))]
+            index += len(calls)
+            found = [
+                t for answer in await _wave(answerer, calls, tally, "expand", sight) for t in _found(answer, tally)
+            ]
+            tally.found += len(found)
+            right = []
+            for text in found:
+                why = slots_wrong(text, kind) or ("near duplicate" if kept.near(text) else "")
+                if why:
+                    tally.drop(why, text)
+                else:
+                    kept.add(text)
+                    right.append(text)
+            classes = await _classified(answerer, right, tally) if kind == "length" else [""] * len(right)
+            for text, mode in zip(right, classes, strict=True):
+                why = _mode_wrong(text, mode, modes) if kind == "length" else ""
+                why = why or ("not needed any more" if len(new) >= wanted else "")
+                if why:
+                    tally.drop(why, text)
+                else:
+                    modes[mode] += 1
+                    new.append(Phrase(text, "expansion", mode))
     tally.kept = len(new)
     return new, tally
+
+
+def _expansion(kind: str, seeds: Sequence[Phrase], index: int, rng: random.Random) -> _Call:
+    shown = rng.sample(list(seeds), min(SHOWN, len(seeds)))
+    listed = "\n".join(f"{n}:[{s.text}]" for n, s in enumerate(shown, 1))
+    rendered = Prompt.of(PACKAGE, "expand").render(rules=_part("rules", kind), shown=listed, next=len(shown) + 1)
+    return _Call(rendered, index)
 
 
 async def _classified(answerer: Answerer, templates: Sequence[str], tally: Tally) -> list[str]:
@@ -180,12 +211,19 @@ def _mode_wrong(text: str, mode: str, modes: Counter[str]) -> str:
 
 
 async def rewrite(
-    answerer: Answerer, kind: str, pool: Sequence[Phrase], wanted: int, rows: int, seed: int
+    answerer: Answerer,
+    kind: str,
+    pool: Sequence[Phrase],
+    wanted: int,
+    rows: int,
+    seed: int,
+    progress: MakeSight | None = None,
 ) -> tuple[list[Phrase], Tally]:
     """Rewrites of the pool's templates and of earlier rewrites, each in a style, until there are `wanted`.
 
     Those of sentiment, topic and both are filled first: a style may then ask for another part of speech of the label's
-    word. They are compared within their label, and one that has lost its label is dropped.
+    word. They are compared within their label, and one that has lost its label is dropped. What repeats a
+    template, or what it was to rewrite, is no rewrite.
 
     Args:
         answerer: Who writes.
@@ -194,24 +232,31 @@ async def rewrite(
         wanted: Rewrites; after 1.6 times as many calls there are no more.
         rows: How many there will be: only their labels are of use.
         seed: Of what is drawn.
+        progress: Makes what is told about the calls of the step.
     """
     tally, kept, made = Tally(), Kept(), list[Phrase]()
+    for phrase in pool:
+        kept.add(phrase.text)
     rng = random.Random(derive("codi-eval rewrite", kind, seed))
     index, most = 0, math.ceil(REWRITES * wanted)
-    while len(made) < wanted and index < most:
-        tasks = [_task(kind, pool, made, number % rows, rng) for number in range(index, min(index + REWRITING, most))]
-        calls = [_Call(task.prompt, index + at) for at, task in enumerate(tasks)]
-        index += len(calls)
-        for task, answer in zip(tasks, await _wave(answerer, calls, tally, "rewrite"), strict=True):
-            found = _found(answer, tally)[:1]
-            tally.found += len(found)
-            for text in found:
-                why = _rewrite_wrong(text, kind, task, kept) or ("not needed any more" if len(made) >= wanted else "")
-                if why:
-                    tally.drop(why, text)
-                    continue
-                kept.add(text, task.group)
-                made.append(Phrase(text, "rewrite", task.source.mode, task.style, task.label))
+    with _shown(progress, f"rewriting the templates of {kind}", most) as sight:
+        while len(made) < wanted and index < most:
+            numbers = range(index, min(index + REWRITING, most))
+            tasks = [_task(kind, pool, made, number % rows, rng) for number in numbers]
+            calls = [_Call(task.prompt, number) for number, task in zip(numbers, tasks, strict=True)]
+            index += len(calls)
+            for task, answer in zip(tasks, await _wave(answerer, calls, tally, "rewrite", sight), strict=True):
+                kept.add(task.text, task.group)  # a rewrite that repeats what it rewrites is none
+                found = _found(answer, tally)[:1]
+                tally.found += len(found)
+                for text in found:
+                    why = _rewrite_wrong(text, kind, task, kept)
+                    why = why or ("not needed any more" if len(made) >= wanted else "")
+                    if why:
+                        tally.drop(why, text)
+                        continue
+                    kept.add(text, task.group)
+                    made.append(Phrase(text, "rewrite", task.source.mode, task.style, task.label))
     tally.kept = len(made)
     return made, tally
 
@@ -220,6 +265,7 @@ class _Task(NamedTuple):
     """One rewrite that is asked for."""
 
     prompt: str
+    text: str
     source: Phrase
     style: str
     label: dict[str, str]
@@ -237,7 +283,7 @@ def _task(kind: str, pool: Sequence[Phrase], made: Sequence[Phrase], number: int
     rendered = Prompt.of(PACKAGE, "rewrite").render(
         rules=_part("rules", kind), worked=_part("worked", kind), instruction=text, style=style
     )
-    return _Task(rendered, source, style.removeprefix(", "), label, surfaces, "/".join(label.values()))
+    return _Task(rendered, text, source, style.removeprefix(", "), label, surfaces, "/".join(label.values()))
 
 
 def _rewrite_wrong(text: str, kind: str, task: _Task, kept: Kept) -> str:
