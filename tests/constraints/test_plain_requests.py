@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from adhere.constraints import plain
 from adhere.constraints.base import build
-from adhere.constraints.plain import find_in
+from adhere.constraints.plain import amounts, find_in, lists, whole
 from adhere.records import Constraint
 
 
@@ -91,6 +91,11 @@ REQUESTS = [
         "Draft a post. Max 80 words, include #launch, don't use emojis and sign off with Best, Ines",
         [C("words", at_most=80), keywords("#launch"), C("ends_with", phrase="Best, Ines")],
     ),
+    ("Mention Paris. Use two sentences.", [keywords("Paris"), C("sentences", exactly=2)]),
+    ("Never mention J. R. R. Tolkien. Write about elves.", [forbidden("J. R. R. Tolkien")]),
+    ("Do not mention Tom, please. Write a toast.", [forbidden("Tom")]),
+    ("Without referring to Wikipedia, explain gravity.", [forbidden("Wikipedia")]),
+    ("Use words like 'sunny' and 'warm' in an ad.", [keywords("sunny", "warm")]),
     ("Write a note to Ana. Mention Thursday and Friday.", [keywords("Thursday", "Friday")]),
     ("Draft a tweet about the launch. Include #GoGreen and @acme.", [keywords("#GoGreen", "@acme")]),
     ("Write a toast and don't mention his ex-wife.", [forbidden("ex-wife")]),
@@ -235,6 +240,12 @@ NO_WISHES = [
     "Write a letter to the bank, no P.S. please.",
     "Write an email in two paragraphs.",
     "Suggest words that rhyme with the word 'orange'.",
+    'Do not start with "Sure". Who was Ada Lovelace?',
+    'Never begin with this phrase: "As an AI". Who was Ada Lovelace?',
+    'Write a poem; don\'t end it with "The end".',
+    'Do not start with that phrase. "Hello there" is dull.',
+    "Is the answer yes or no? Explain why.",
+    "Why do people use bullet points?",
 ]
 
 
@@ -307,3 +318,33 @@ def test_whatever_pieces_a_request_is_made_of_its_constraints_can_be_built(text:
 @pytest.mark.parametrize("piece", ["mention A and ", "<a>", "text:\n", "if needed ", "keep it to ", "'''\n", "say no "])
 def test_a_long_hostile_request_ends(piece: str) -> None:
     assert len(find_in((piece * 20_000)[:20_000]).constraints) <= 20_000
+
+
+class Searches:
+    """A pattern that counts how often it is looked for from some place on."""
+
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self.pattern = pattern
+        self.count = 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.count += 1
+        return getattr(self.pattern, name)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "piece"),
+    [
+        (lists, "_THINGS", "use bullet points "),
+        (amounts, "_LETTER_TASK", "2 paragraphs on x. "),
+        (whole, "_ONE_QUOTATION", 'start with that sentence "a" "b" '),
+    ],
+)
+def test_what_stands_anywhere_in_a_request_is_looked_for_once(
+    module: Any, name: str, piece: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once for each match would be work that grows with the square of the length."""
+    searches = Searches(getattr(module, name))
+    monkeypatch.setattr(module, name, searches)
+    find_in(piece * 50)
+    assert searches.count == 1

@@ -208,13 +208,15 @@ def sections(reading: Reading) -> Iterator[Found]:
 
 def counted(reading: Reading) -> Iterator[Found]:
     """At least 300 words, exactly 3 paragraphs, fewer than 5 bullets, 10 placeholders."""
+    letter = _LETTER_TASK.search(reading.text)
     for quantity in reading.near(0, len(reading.text)):
         noun = _NOUN.match(reading.text, quantity.end)
         if not noun or not reading.free(quantity.start, noun.end()):
             continue
         kind = noun.lastgroup or ""
         quantity = quantity._replace(end=noun.end()).bounded(reading.text)
-        if _NOT_COUNTED & set(noun.group().lower().split()) or not _claimed(reading, quantity, kind):
+        within = letter is not None and letter.end() <= quantity.start
+        if _NOT_COUNTED & set(noun.group().lower().split()) or not _claimed(reading, quantity, kind, letter=within):
             continue
         if kind == "words" and quantity.how == "bare" and not reading.wish and (quantity.low or 0) > FEW:
             quantity = quantity.roughly()
@@ -230,8 +232,11 @@ def counted(reading: Reading) -> Iterator[Found]:
 RULES = (capital_words, nth_paragraph, sections, separated, counted)
 
 
-def _claimed(reading: Reading, quantity: Quantity, kind: str) -> bool:
-    """Whether a number is a demand on the answer. In a wish it is; in a prompt "a 200 word essay" is a description."""
+def _claimed(reading: Reading, quantity: Quantity, kind: str, *, letter: bool) -> bool:
+    """Whether a number is a demand on the answer. In a wish it is; in a prompt "a 200 word essay" is a description.
+
+    `letter` tells whether a letter was asked for before.
+    """
     if of_a_part(reading.text, quantity.start, quantity.end) or _only_named(reading, quantity):
         return False
     if reading.wish or quantity.how in ("bound", "exactly"):
@@ -240,7 +245,7 @@ def _claimed(reading: Reading, quantity: Quantity, kind: str) -> bool:
         return not reading.text.startswith(("some", "Some"), quantity.start)
     if kind in _BARE_IN_PROMPTS:
         # A letter's greeting and closing are paragraphs of their own, which nobody counts who wants two of them.
-        return kind != "paragraphs" or not _LETTER_TASK.search(reading.text, 0, quantity.start)
+        return kind != "paragraphs" or not letter
     before = reading.text[max(0, quantity.start - 16) : quantity.start]
     clause_ends = bool(_CLAUSE_ENDS.match(reading.text, quantity.end))
     if clause_ends and kind != "characters" and _CLAUSE_BEGINS.search(before):

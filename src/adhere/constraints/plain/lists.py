@@ -37,6 +37,12 @@ _ASKED = re.compile(
     r"|(?:^|[.!?:;\n(]\s?|,\s)(?:an? |please,? )?)$",
     re.IGNORECASE,
 )
+# "Why do people use bullet points?"
+_WONDERED = re.compile(
+    r"\s?(?:why\b|how\b(?! about)|(?:should|do|does|did) (?:I|we|they|people|you|he|she|it)\b)[^,;:\n]{0,60}"
+    r"\b(?:use|want|prefer|write|provide) (?:[a-z]{1,6} ){0,2}$",
+    re.IGNORECASE,
+)
 # "Suggest three questions for … . Numbered list." But where each thing has parts, the list may have more items.
 _THINGS = re.compile(
     r"(?:^|[.!?\n]\s?)(?:please |can you |could you )?(?:give|suggest|list|name|recommend|propose|provide|tell"
@@ -132,12 +138,13 @@ def marked(reading: Reading) -> Iterator[Found]:
             yield reading.found(quantity.start, listed.end(), _kind(listed["kind"]), **quantity.args)
     for numbers in reading.find(_NUMBER_THEM):
         yield reading.found(*numbers.span(), "numbered", at_least=2)
+    asked = [q for m in _THINGS.finditer(reading.text) if (q := reading.at(m.end()))]
     for match in reading.find(_FORM):
         if reading.negated(match.start()) or not (reading.wish or _is_asked(reading, match)):
             continue
         kind = _kind(match["kind"])
         one = match["kind"].lower() in ("bullet", "bullet point", "bulletpoint") or kind in ("headings", "placeholders")
-        many = None if one or reading.wish else _things(reading, match.start())
+        many = None if one or reading.wish else _things(reading, asked, match.start())
         yield reading.found(*match.span(), kind, **(many.args if many else {"at_least": 1 if one else 2}))
 
 
@@ -159,6 +166,9 @@ def _is_asked(reading: Reading, match: re.Match[str]) -> bool:
     asked = _ASKED.search(before)
     if not asked or reading.quoted(match.start()):
         return False
+    begin, _ = reading.sentence(match.start())
+    if _WONDERED.match(reading.text, begin, match.start()):
+        return False
     after = reading.text[match.end() : match.end() + 25]
     if not asked["verb"] and not _FRAGMENT_ENDS.match(after):
         return False
@@ -167,9 +177,9 @@ def _is_asked(reading: Reading, match: re.Match[str]) -> bool:
     )
 
 
-def _things(reading: Reading, before: int) -> Quantity | None:
+def _things(reading: Reading, asked: list[Quantity], before: int) -> Quantity | None:
     """How many things a prompt asks for, where one sentence says so before it names the form of the list."""
-    found = [q for m in _THINGS.finditer(reading.text, 0, before) if (q := reading.at(m.end()))]
+    found = [q for q in asked[:2] if q.start <= before]
     if len(found) != 1 or found[0].low is None or not reading.free(found[0].start, found[0].end):
         return None
     noun = _PLURAL.match(reading.text, found[0].end)

@@ -34,10 +34,12 @@ _TOKEN = (
     r"#\w{1,40}|@\w{1,40}|[$€£]\d[\d.,]{0,12}\d|[$€£]\d|\d[\d.,:/-]{0,12}\d(?:%|[ap]m\b)?|\d(?:%|[ap]m\b)?"
     r"|https?://[^\s,;\"'<>)]{0,200}[^\s,;\"'<>).]|[\w.+-]{1,40}@[\w.-]{1,60}\w"
 )
-_NAME = (
-    r"[A-Z][\w&.-]{0,30}\w?(?:(?: (?:of|of the|de|van|von|and the))? (?:[A-Z][\w&.-]{0,30}\w|\d{1,4})\b){0,4}"
-    r"|[A-Z]\b"
+# A full stop belongs to a name after a title or an initial; elsewhere it ends the sentence: "Mention Paris. Use …".
+_CAPITALISED = (
+    r"(?:(?:Dr|Mrs?|Ms|Prof|St|Mt|[A-Z])\.(?= [A-Z])(?! (?:Use|Write|Do|Don't|Keep|Make|Include|Mention|Never|Always"
+    r"|Answer|The|No|End|Start|It|Give|Be|Add|Also|Please|In|At)\b)|[A-Z](?:[\w&.-]{0,30}\w)?)"
 )
+_NAME = rf"{_CAPITALISED}(?:(?: (?:of|of the|de|van|von|and the))? (?:{_CAPITALISED}|\d{{1,4}}\b)){{0,4}}"
 # Case matters, as it tells a name; a noun has at most one word before it.
 _ITEM = re.compile(
     rf"(?:(?P<token>{_TOKEN})|(?:the )?(?P<name>{_NAME})"
@@ -60,7 +62,7 @@ _WORDS_THAT_ARE_NO_NOUNS = """
     specifically either neither not never always just hello hi is are was were be been being do does did have
     has had can could will would should must may might about with without from into for to of in on at by as
     than then there here so such very up out off over under use using make keep write include add avoid end
-    start stay put list
+    start stay put list please thanks thank kindly
 """
 # What stands for something else in an answer, or is a figure of speech: a price is "$20" there, a benefit is told.
 _STAND_INS = """
@@ -119,8 +121,11 @@ def _items(text: str, position: int, verb: str) -> _Items:
     words: list[str] = []
     end = position
     names_only = verb.startswith("includ")
+    joint: re.Match[str] | None = None
     while len(words) < 20 and (item := _ITEM.match(text, position)):
         word = _worth(item, names_only)
+        if joint and joint.group() == ", " and item["first"] and not item["article"]:
+            break  # "Without referring to Wikipedia, | explain gravity"
         joint = _JOINT.match(text, item.end())
         if not word or not (joint or _END.match(text, item.end()) or _counts(text, item.end())):
             break

@@ -23,7 +23,6 @@ RULES: tuple[Callable[[Reading], Iterator[Found]], ...] = (
     amounts.nth_paragraph,
     whole.ends_with,
     whole.starts_with,
-    # SIGNED
     shape.quoted,
     shape.highlights,
     amounts.sections,

@@ -50,10 +50,12 @@ _NEW_DEMAND = re.compile(
 )
 # 'No other words after the word "with"' says where the answer ends; "the meaning of the word x" is the task.
 _ASIDE = re.compile(
-    r"\b(?:other|after|before|meanings? of|mean by|instead of|rather than|synonyms? (?:of|for)|rhym\w{1,4} with|like"
-    r"|defin\w{1,6}(?: of)?|spell|origin of|etymology of|replac\w{1,3}|translat\w{1,4}|pronounce|(?:start|begin"
-    r"|end)\w{0,5} with"
-    r"|difference between|history of|made of)(?: the)?(?: (?:words?|terms?|phrases?))?\s$",
+    r"\b(?:other|after|before|meanings? of|mean by|instead of|rather than|synonyms? (?:of|for)|rhym\w{1,4} with"
+    r"|(?<!words )(?<!terms )(?<!phrases )like"
+    r"|defin\w{1,6}(?: of)?|spell|origin of|etymology of|replac\w{1,3}|translat\w{1,4}|pronounce"
+    r"|difference between|history of|made of)(?: the)?(?: (?:words?|terms?|phrases?))?\s$"
+    r"|\b(?:start|begin|end)\w{0,5} with(?: (?:the|this|these))?(?: (?:words?|terms?|phrases?|sentences?"
+    r"|lines?))?:?\s$",
     re.IGNORECASE,
 )
 _NOT_MENTIONED = re.compile(

@@ -114,7 +114,8 @@ _NO_POSTSCRIPT = re.compile(
 _ADDED = re.compile(r"\b(?:add|include|with|append|put)(?: in)? an? (?:\w{1,12} )?$", re.IGNORECASE)
 # "Answer yes or no", "reply only with true or false".
 _YES_OR_NO = re.compile(
-    r"\b(?:answer|reply|respond|say|output|return|write)(?:s|ing)?(?: (?:me|this|it|the question))?(?: with)?"
+    r"(?<!\b(?:the|our|his|her) )(?<!\byour )\b(?:answer|reply|respond|say|output|return|write)(?:s|ing)?"
+    r"(?: (?:me|this|it|the question))?(?: with)?"
     r"(?P<only> only| just| simply| either| nothing but)?(?: with)?(?: a)?(?: simple| single)? "
     r"(?:(?P<a>yes|true)(?: or |/|, ?)(?P<b>no|false))\b(?P<else> only|,? (?:and )?nothing (?:else|more))?",
     re.IGNORECASE,
@@ -171,6 +172,8 @@ def postscript(reading: Reading) -> Iterator[Found]:
 def ends_with(reading: Reading) -> Iterator[Found]:
     """Finish your response with this exact phrase: "…"."""
     for match in reading.find(_ENDS):
+        if reading.negated(match.start(), 12):
+            continue
         phrase = match["quote"] or match["single"]
         if not phrase and _ENDS_EXACT.search(reading.text[match.start() : match.start("bare")]):
             phrase = match["bare"]
@@ -186,12 +189,12 @@ def starts_with(reading: Reading) -> Iterator[Found]:
     """Begin your answer with the words "…"."""
     for match in reading.find(_STARTS):
         phrase = (match["quote"] or match["single"]).strip()
-        if not phrase or _PART_OF_ANSWER.search(reading.text[max(0, match.start() - 60) : match.start()]):
-            continue
-        yield reading.found(*match.span(), "starts_with", phrase=phrase)
+        part = _PART_OF_ANSWER.search(reading.text[max(0, match.start() - 60) : match.start()])
+        if phrase and not part and not reading.negated(match.start(), 12):
+            yield reading.found(*match.span(), "starts_with", phrase=phrase)
+    quotations = {m[1].strip() for m in _ONE_QUOTATION.finditer(reading.text)}
     for match in reading.find(_STARTS_WITH_THAT):
-        quotations = {m[1].strip() for m in _ONE_QUOTATION.finditer(reading.text)}
-        if len(quotations) == 1 and (phrase := quotations.pop()):
+        if len(quotations) == 1 and (phrase := next(iter(quotations))) and not reading.negated(match.start(), 12):
             yield reading.found(*match.span(), "starts_with", phrase=phrase.rstrip(" ."))
     for pattern, kind in ((_STARTS_BARE, "starts_with"), (_ENDS_BARE, "ends_with")):
         for match in reading.find(pattern):
