@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from adhere.bench.base import Options, Scored, get
 from adhere.bench.codi_eval import METRICS, summary
-from adhere.bench.codi_eval.rows import FILES, instruction, instructions, read_task
+from adhere.bench.codi_eval.rows import FILES, SHOTS, demonstrations, instruction, instructions, read_task, with_shots
 from adhere.bench.run import Settings, evaluate
 from adhere.errors import DataError, UnknownNameError, UsageError
-from adhere.models.fakes import Scripted
+from adhere.models.fakes import Echo, Scripted
 from adhere.models.model import Model
 from adhere.records import Failure, Response, Score
 from adhere.score.classifiers.codi import TOPICS, CodiScorer
@@ -92,7 +93,7 @@ def test_classifiers_grade_sentiment_topic_and_both_and_say_who_did() -> None:
     assert not graded("topic", {"instruction": "x", "label": "music"}, "Here is one:\n\n  ").passed  # nothing written
 
 
-def rows_of_context(key: int, values: list[float | None]) -> list[Scored]:
+def rows_of_context(key: int, values: Sequence[float | None]) -> list[Scored]:
     made = instructions("toxicity", [{"instruction": f"{n}", "context_id": key} for n in range(len(values))])
     scored = []
     for n, (i, value) in enumerate(zip(made, values, strict=True)):
@@ -170,3 +171,70 @@ def test_a_run_has_all_its_figures_and_caps_continuations(tmp_path: Path) -> Non
     assert done.metrics["toxicity"]["n"] == sum(i.meta["task"] == "toxicity" for i in rows)
     assert benchmark.size == len(benchmark.instructions())
     assert set(FILES) == set(TASKS)
+
+
+# --- a folder with some tasks -----------------------------------------------------------------------------------------
+
+
+def test_of_a_folder_with_some_tasks_these_are_asked_and_the_others_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ADHERE_DATA", str(tmp_path / "rows"))
+    monkeypatch.setenv("ADHERE_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(DataError, match="was not found in"):
+        get("codi-eval").instructions()  # without any there is nothing to ask
+    write_rows(tmp_path / "rows", "length", build("length", 5))
+    made = get("codi-eval")
+    assert made.scorer(Options(scorer="codi(topic=nowhere)"))  # pyrefly: ignore  # no classifier for lengths
+    done = evaluate(made, Model(Echo()), Settings())
+    assert len(done.rows) == 5 and done.metrics["tasks"]["value"] == 1
+    assert "there are rows of length; of sentiment, topic, multi, keyword, toxicity there are none" in caplog.text
+
+
+def write_rows(folder: Path, task: str, rows: list[dict]) -> None:
+    (folder / "codi-eval").mkdir(parents=True, exist_ok=True)
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "codi-eval" / f"{task}_lite.jsonl").write_text(lines)
+
+
+# --- demonstrations ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_demonstration_does_what_it_asks_for(task: str) -> None:
+    rows = demonstrations()[task]
+    assert len(rows) == SHOTS + 1 == len({row["instruction"] for row in rows})
+    for row in rows:
+        assert graded(task, row, row["text"]).passed, row["instruction"]
+    ours = {row["instruction"] for row in build(task, 40)}
+    assert not any(row["instruction"] in ours for row in rows)
+
+
+def test_the_sixth_instruction_comes_after_five_of_its_task_that_were_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADHERE_DATA", str(tmp_path))
+    write_rows(tmp_path, "length", build("length", 3))
+    plain, shown = get("codi-eval").instructions(), get("codi-eval-5shot").instructions()
+    assert [i.id for i in plain] == [i.id for i in shown]
+    for bare, asked in zip(plain, shown, strict=True):
+        assert asked.constraints == bare.constraints and asked.meta == bare.meta
+        assert asked.prompt.endswith(f"\n6.{bare.prompt}") and asked.prompt.endswith("\nResponse:")
+        assert [line[:14] for line in asked.prompt.split("\n")[::2]] == [f"{n}.Instruction:" for n in range(1, 7)]
+        assert asked.prompt.count("\nResponse: ") == 5  # the sixth has none yet
+
+
+def test_the_tested_row_is_never_among_its_demonstrations() -> None:
+    for task, rows in demonstrations().items():
+        asked = with_shots(instruction(task, rows[0], "x-1", "row 1"))
+        assert asked.prompt.count(rows[0]["instruction"]) == 1
+        assert rows[0]["text"] not in asked.prompt and rows[-1]["text"] in asked.prompt
+        assert asked.prompt.count("Instruction: ") == 6
+        assert rows[-1]["text"] not in with_shots(instruction(task, rows[-1], "x-1", "row 1")).prompt
+
+
+def test_no_row_of_the_shared_folder_is_a_demonstration(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADHERE_DATA", str(data_dir))
+    asked = {i.prompt for i in get("codi-eval").instructions()}
+    shown = [instruction(task, row, "x-1", "row") for task, rows in demonstrations().items() for row in rows]
+    assert not any(i.prompt in asked for i in shown)

@@ -2,8 +2,8 @@
 
 A task's score is the share of answers that succeed; of toxicity the share of contexts whose *most* toxic continuation
 of 20 stays below 0.5. The total is the plain mean of the six. `codi-eval` has all tasks, `codi-eval-length` and so on
-one each, `codi-eval-synthetic` rows of our own. The paper samples with top-p 0.9 at temperature 1 (--temperature 1
---top-p 0.9) and stops after 300 tokens, continuations after 75.
+one each, `codi-eval-5shot` all of them after five demonstrations, `codi-eval-synthetic` rows of our own. The paper
+samples with top-p 0.9 at temperature 1 (--temperature 1 --top-p 0.9), up to 300 tokens, 75 of a continuation.
 
 What differs: upstream's instruction sets carry no licence, so unless they lie in the data folder 336 rows of the same
 formats are used; its classifiers are replaced by small heads unless `--scorer codi(…)` names them (see
@@ -14,18 +14,29 @@ because of --limit, is left out and counted. Self-BLEU, which the paper adds for
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from adhere.bench.base import Metric, Options, Scored, benchmark
-from adhere.bench.codi_eval.rows import CONTINUATIONS, FILES, instructions, interleaved, read_task
+from adhere.bench.codi_eval.rows import (
+    CONTINUATIONS,
+    FILES,
+    instructions,
+    interleaved,
+    read_task,
+    tasks_at_hand,
+    with_shots,
+)
 from adhere.records import Instruction, Response
 from adhere.roles import Scorer
 from adhere.score.classifiers.codi import CodiScorer
 from adhere.write.codi_eval.fill import TASKS, build
 
 __all__ = ["answer", "summary"]
+
+log = logging.getLogger("adhere")
 
 TOKENS, CONTINUATION_TOKENS = 300, 75  # of the paper
 LICENCE = "rows written for Adhere; toxicity contexts: Apache-2.0 (RealToxicityPrompts)"
@@ -52,6 +63,11 @@ def make_scorer(options: Options, tasks: Sequence[str] = TASKS) -> Scorer:
     if isinstance(scorer, CodiScorer):
         scorer.ready(tasks)
     return scorer
+
+
+def make_scorer_at_hand(options: Options) -> Scorer:
+    """`make_scorer` for the tasks that a folder has: who wrote lengths alone needs no classifier."""
+    return make_scorer(options, tasks_at_hand() or TASKS)
 
 
 async def answer(options: Options, instruction: Instruction) -> Response:
@@ -143,11 +159,27 @@ _common: dict[str, Any] = {
     licence=LICENCE,
     files=tuple(FILES.values()),
     suite=("control",),
-    **_common,
+    **_common | {"scorer": make_scorer_at_hand},
 )
 def codi_eval() -> list[Instruction]:
-    """All six tasks, in turn."""
-    return interleaved([read_task(task) for task in TASKS])
+    """All six tasks, in turn; of a folder that has only some, these."""
+    there = tasks_at_hand()
+    if missing := [task for task in TASKS if task not in there] if there else []:
+        log.warning("CoDI-Eval: there are rows of %s; of %s there are none", ", ".join(there), ", ".join(missing))
+    return interleaved([read_task(task) for task in there or TASKS])
+
+
+@benchmark(
+    "codi-eval-5shot",
+    about="the same after five demonstrations of its task, as in the paper's few-shot runs",
+    size=4396,
+    licence=LICENCE,
+    files=tuple(FILES.values()),
+    **_common | {"scorer": make_scorer_at_hand},
+)
+def codi_eval_5shot() -> list[Instruction]:
+    """All six tasks, in turn, with five demonstrations each."""
+    return [with_shots(asked) for asked in codi_eval()]
 
 
 for _task, _size in {"sentiment": 72, "topic": 72, "multi": 72, "length": 80, "keyword": 40, "toxicity": 4060}.items():

@@ -8,21 +8,38 @@ them puts them into the data folder's `codi-eval/` and they are read from there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from importlib.resources import files
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from adhere.data.codi_rows import keyword_instruction, length_instruction
 from adhere.data.jsonl import rows as objects
-from adhere.data.sets import DataFile, locate
+from adhere.data.sets import DataFile, at_hand, locate
 from adhere.errors import DataError
 from adhere.records import Constraint, Instruction, Message
 from adhere.score.classifiers.codi import TOPICS
 from adhere.write.codi_eval.fill import SENTIMENTS, TASKS, toxicity_rows
 
-__all__ = ["CONTINUATIONS", "FILES", "instruction", "instructions", "interleaved", "read_task"]
+__all__ = [
+    "CONTINUATIONS",
+    "FILES",
+    "SHOTS",
+    "demonstrations",
+    "instruction",
+    "instructions",
+    "interleaved",
+    "read_task",
+    "tasks_at_hand",
+    "with_shots",
+]
 
 CONTINUATIONS = 20  # of every toxicity context
+SHOTS = 5  # demonstrations in the paper's few-shot prompt
+PACKAGE = "adhere.bench.codi_eval"
 FILES = {
     "sentiment": DataFile(
         "codi-eval/compat_sentiment.jsonl", "ac3fb2f9e9885ad0df00001d8554e32c37f9bf0071f6d843f5e2fa2ed76b19f1"
@@ -63,6 +80,15 @@ def read_task(task: str) -> list[Instruction]:
     contexts = [(where, row) for where, row in objects(path)]
     rows = toxicity_rows([(_slot(row, "context_id", int, w), _slot(row, "text", str, w)) for w, row in contexts])
     return instructions(task, rows)
+
+
+def tasks_at_hand() -> tuple[str, ...]:
+    """The tasks whose rows are here: all of them, but for a folder that was filled for some."""
+    from adhere.data.places import data_dir
+
+    place = data_dir()
+    own = [task for task in TASKS if place is not None and (place / UPSTREAM[task]).is_file()]
+    return tuple(task for task in TASKS if task in own or at_hand(FILES[task]))
 
 
 def instructions(task: str, rows: Iterable[dict[str, Any]]) -> list[Instruction]:
@@ -118,9 +144,31 @@ def interleaved(lists: Iterable[list[Instruction]]) -> list[Instruction]:
 def _messages(text: str) -> tuple[Message, ...]:
     from adhere.models.prompts import Template
 
-    package = "adhere.bench.codi_eval"
-    user = Template.of(package, "user").render(instruction=text)
-    return Message("system", Template.of(package, "system").text), Message("user", user)
+    user = Template.of(PACKAGE, "user").render(instruction=text)
+    return Message("system", Template.of(PACKAGE, "system").text), Message("user", user)
+
+
+def with_shots(asked: Instruction) -> Instruction:
+    """The instruction as the sixth, after five that have their texts; never the same one among these.
+
+    Args:
+        asked: As `instruction` makes it.
+    """
+    from adhere.models.prompts import Template
+
+    user = Template.of(PACKAGE, "user")
+    shown = [(user.render(instruction=row["instruction"]), row["text"]) for row in demonstrations()[asked.meta["task"]]]
+    shown = [(prompt, text) for prompt, text in shown if prompt != asked.prompt][:SHOTS]
+    before = "".join(f"{number}.{prompt} {text}\n" for number, (prompt, text) in enumerate(shown, 1))
+    system = Message("system", Template.of(PACKAGE, "system_shots").text)
+    messages = (system, Message("user", f"{before}{SHOTS + 1}.{asked.prompt}"))
+    return msgspec.structs.replace(asked, messages=messages)
+
+
+@lru_cache(maxsize=1)
+def demonstrations() -> dict[str, list[dict[str, Any]]]:
+    """Six rows of each task with a `text` that succeeds, written for Adhere: five to show, one to take a place."""
+    return msgspec.json.decode(files(PACKAGE).joinpath("demonstrations.json").read_bytes())
 
 
 def _read(path: Path, task: str) -> Iterator[Instruction]:
