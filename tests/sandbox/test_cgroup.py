@@ -101,6 +101,22 @@ def test_a_cancelled_run_leaves_no_group() -> None:
 
 
 @needs_group
+def test_a_run_that_is_cancelled_again_while_it_tidies_up_leaves_no_group() -> None:
+    async def cancelled() -> None:
+        task = asyncio.create_task(run("import time; time.sleep(60)", limits=LIMITS))
+        while not ours():
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.5)
+        while not task.done():
+            task.cancel()
+            await asyncio.sleep(0)
+        await asyncio.sleep(sum(cgroup.WAITS))
+
+    asyncio.run(cancelled())
+    assert ours() == []
+
+
+@needs_group
 def test_the_group_of_an_owner_that_was_killed_is_removed_by_the_next() -> None:
     assert found.place is not None
     code = (

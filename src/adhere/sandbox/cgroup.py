@@ -78,7 +78,7 @@ async def held(limit: int) -> AsyncIterator[Group | None]:
     finally:
         if group is not None:
             group.open_gate()
-            await group.remove()
+            await asyncio.shield(group.remove())  # it goes on where somebody is cancelled twice
 
 
 class Group:
