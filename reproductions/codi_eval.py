@@ -40,7 +40,7 @@ class Size(NamedTuple):
 
 SIZES = {
     "smoke": Size(5, 2, 1, (2, 2), 2, 24),
-    "small": Size(40, 24, 5, (6, 8), 9, 90),
+    "small": Size(80, 40, 8, (20, 8), 36, 120),
     "medium": Size(80, 40, 20, (40, 8), 72, 120),
     "full": Size(1000, 1000, 20, (200, 8), 1000, 300),
 }
@@ -120,7 +120,7 @@ def _phrased(count: int) -> list[Instruction]:
         low, high = (asked - 30, asked) if mode == "between" else interval(MODES[mode], asked)  # pyrefly: ignore
         say = rng.choice((str, spelled))
         for template in phrasings()["length"][mode]:
-            slots = {"{number}": asked, "{number1}": low, "{number2}": high}
+            slots = {"{number1}": low, "{number2}": high} if mode == "between" else {"{number}": asked}
             for slot, value in slots.items():
                 template = template.replace(slot, say(value))
             rows.append({"instruction": template, "mode": mode, "label": [low, high], "constraint": number})
