@@ -6,6 +6,8 @@ import base64
 import io
 import os
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from pathlib import Path
@@ -116,6 +118,18 @@ def test_a_file_that_was_cut_is_refused(kind: str) -> None:
     assert read(whole).size == (64, 64)
     with pytest.raises(DataError, match="no image that can be read"):
         read(whole[: len(whole) // 2])
+
+
+def test_the_largest_image_takes_little_more_than_two_copies_of_it(tmp_path: Path) -> None:
+    """Of 49 million pixels, four bytes each, in a process of its own, since a peak is never forgotten."""
+    path = tmp_path / "large.png"
+    path.write_bytes(encoded(Images.new("RGBA", (7000, 7000), (0, 0, 0, 128)), compress_level=1))
+    code = (
+        "import sys\nfrom adhere.vision.pictures import pixels, source\npixels(source(sys.argv[1]))\n"
+        "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert int(ended.stdout) < 700_000  # KiB
 
 
 def test_a_strip_neither_vanishes_nor_grows() -> None:

@@ -23,8 +23,9 @@ __all__ = ["MAX_BYTES", "MAX_PIXELS", "Source", "pixels", "source"]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 MAX_BYTES = 20 * 2**20  # of the file
-MAX_PIXELS = 50_000_000  # 150 MB once decoded; a page of A4 at 600 dots per inch has 35 million
+MAX_PIXELS = 50_000_000  # 150 MB once decoded, 500 MB with the copies; a page of A4 at 600 dots per inch has 35 million
 SIDE = 2000  # pixels of the longer side that readers get
+SMOOTH = ("L", "LA", "RGB", "RGBA")  # modes that can be scaled as they are, having values between any two
 NARROWEST = 1 / 4  # of the shorter side to the longer: readers scale by the shorter one, and a strip would grow huge
 _HINT = f"{', '.join(FORMATS[:-1])} and {FORMATS[-1]} are read, up to {MAX_BYTES >> 20} MB"
 
@@ -102,8 +103,10 @@ def pixels(given: Source) -> Image:
         if image.width * image.height > MAX_PIXELS:
             raise DataError(f"{too_many}: {image.width} x {image.height}", hint="Make it smaller")
         image.load()
-        upright = ImageOps.exif_transpose(image)
-        flat = _flat(upright)
+        if image.mode in SMOOTH and "transparency" not in image.info:  # early: what follows makes several copies
+            image.thumbnail((SIDE, SIDE))
+        ImageOps.exif_transpose(image, in_place=True)
+        flat = _flat(image)
         flat.thumbnail((SIDE, SIDE))
         return _widened(flat)
     except DataError:
@@ -125,6 +128,7 @@ def _flat(image: Image) -> Image:
     if not image.has_transparency_data:
         return image.convert("RGB")
     image = image.convert("RGBA")
+    image.thumbnail((SIDE, SIDE))
     opaque = image.getchannel("A")
     brightness = ImageStat.Stat(image.convert("L"), opaque.point(lambda a: 255 * (a > 0)))
     dark = not brightness.count[0] or brightness.mean[0] < 128
