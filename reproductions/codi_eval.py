@@ -3,14 +3,16 @@
 (1) Length by mode, greedy, numbers that fit into the cap, with texts of constant length as baselines. (2) Keywords:
 plain lists against lists with "or" and a forbidden word. (3) Length constraints, each in eight phrasings. (4) Length at
 temperature 1: one sample against the best of several by the checker, which also grades it, so that this is an upper
-bound. (5) Sentiment and topic by the small heads that ship with Adhere; see their card for how far to trust them.
+bound. (5) Sentiment and topic by the small heads that ship with Adhere; see their card for how far to trust them. (6)
+The model writes instructions itself: what of its templates and rewrites each filter lets through, and how many rows are
+left to the grammar.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 
@@ -22,13 +24,16 @@ from adhere.bench.run import Settings, evaluate_async
 from adhere.bench.run_dir import Run
 from adhere.constraints.codi import interval
 from adhere.data.codi_rows import MODES
+from adhere.models.fakes import Echo
+from adhere.models.model import Model
 from adhere.records import Instruction, Response
+from adhere.write.codi_eval import MOST, SEEDS, CodiEvalWriter, Task
 from adhere.write.codi_eval.fill import build, phrasings, spelled
 
 
 class Size(NamedTuple):
     """Length rows, keyword rows, constraints of the phrasing test, prompts and samples of best-of-n, labelled rows of
-    sentiment and of topic each, tokens an answer."""
+    sentiment and of topic each, tokens an answer; tasks that are written, rows of each."""
 
     length: int
     keyword: int
@@ -36,13 +41,14 @@ class Size(NamedTuple):
     best_of: tuple[int, int]
     labelled: int
     tokens: int
+    written: tuple[tuple[Task, ...], int]
 
 
 SIZES = {
-    "smoke": Size(5, 2, 1, (2, 2), 2, 24),
-    "small": Size(80, 40, 8, (20, 8), 36, 120),
-    "medium": Size(80, 40, 20, (40, 8), 72, 120),
-    "full": Size(1000, 1000, 20, (200, 8), 1000, 300),
+    "smoke": Size(5, 2, 1, (2, 2), 2, 24, (("length",), 1)),  # written by an echo: the writer's prompts take long
+    "small": Size(80, 40, 8, (20, 8), 36, 120, (("length",), 10)),
+    "medium": Size(80, 40, 20, (40, 8), 72, 120, (("length", "keyword", "topic"), 100)),
+    "full": Size(1000, 1000, 20, (200, 8), 1000, 300, (get_args(Task), 1000)),
 }
 WORDS_PER_TOKEN = 0.6
 EASY = ("at most", "at least", "between")
@@ -52,7 +58,7 @@ CONSTANT = (0, 50, 100)  # words
 
 
 def run(scale: str, model: str) -> dict[str, Any]:
-    """All five parts with one model."""
+    """All six parts with one model."""
     from adhere.engine.sync import call
 
     return call(_run(SIZES[scale], model))
@@ -66,6 +72,7 @@ async def _run(size: Size, name: str) -> dict[str, Any]:
     labelled = interleaved([read_task(t)[: size.labelled] for t in ("sentiment", "topic")])
     async with adhere.load(name, max_tokens=size.tokens) as model:
         greedy = await _done([*length, *keyword, *phrased, *labelled], model, Settings())
+        written = await _written(model if size is not SIZES["smoke"] else Model(Echo()), *size.written)
         info, sampling = msgspec.to_builtins(model.info), msgspec.structs.asdict(model.sampling)
     async with adhere.load(name, max_tokens=size.tokens, temperature=1.0, top_p=0.9) as model:
         sampled = await _done(drawn, model, Settings(samples=samples))
@@ -79,6 +86,7 @@ async def _run(size: Size, name: str) -> dict[str, Any]:
         "phrasings": _spread(phrased, right),
         "sentiment and topic": {t: share([right[i.id, 0] for i in labelled if i.meta["task"] == t])
                                 for t in ("sentiment", "topic")},
+        "written": written,
         "best of n": _best_of(drawn, _right(sampled), samples),
     }  # fmt: skip
     easy = [right[i.id, 0] for i in length if i.meta["kind"] in EASY]
@@ -167,6 +175,46 @@ def _best_of(drawn: Sequence[Instruction], right: dict[tuple[str, int], bool], s
     }
 
 
+async def _written(writer: Model, tasks: Sequence[Task], rows: int) -> dict[str, Any]:
+    """What the model writes of each task: every step's counts, the share of its texts that survive, and who wrote."""
+    found: dict[str, Any] = {}
+    for task in tasks:
+        report = (await CodiEvalWriter(writer, task, rows).compose()).report
+        survive = {}
+        for kind, steps in report["steps"].items():
+            for step, counts in steps.items():
+                kept, texts = counts["kept"], counts["found"]
+                survive[f"{kind}, {step}"] = share([True] * kept + [False] * (texts - kept)) if texts else None
+        left = _left(report["steps"], rows)
+        found[task] = report | {"by": writer.info.name, "survive": survive, "left to the grammar of 1000": left}
+    return found
+
+
+def _left(steps: dict[str, Any], rows: int) -> int:
+    """How many of the paper's 1,000 rows would be the grammar's at this rate, at the least: few rows are all seeds, and
+    the more texts are kept the more of the next are near duplicates."""
+    kept = sum(counts["kept"] for kind in steps.values() for counts in kind.values())
+    return max(0, round(MOST - SEEDS * len(steps) - kept * MOST / rows))
+
+
+def _written_lines(written: dict[str, Any]) -> list[str]:
+    lines = []
+    for task, report in written.items():
+        for kind, steps in report["steps"].items():
+            for step, counts in steps.items():
+                dropped = ", ".join(f"{why} {n}" for why, n in counts["dropped"].items())
+                lines.append(
+                    f"written, {kind}, {step}: {counts['kept']} of {counts['wanted']} wanted, out of"
+                    f" {counts['found']} texts of {counts['calls']} calls; dropped: {dropped or 'none'}"
+                )
+        shares = ", ".join(f"{name} {n}" for name, n in report["writers"].items())
+        lines.append(
+            f"written with {report['by']}, {task}: {report['rows']} rows by {shares}; at this rate at least"
+            f" {report['left to the grammar of 1000']} of {MOST:,} by the grammar"
+        )
+    return lines
+
+
 def _report(found: dict[str, Any]) -> dict[str, Any]:
     easy, exact, gain = found["easy modes"], found["exact length"], found["best of n"]["best minus one sample"]
     spread = found["phrasings"]["outcome depends on the phrasing"]
@@ -181,6 +229,7 @@ def _report(found: dict[str, Any]) -> dict[str, Any]:
     lines += [f"length, always {w}: {_p(f)}" for w, f in found["constant texts"].items()]
     lines += [f"keywords, {k}: {_p(f)}" for k, f in found["keywords"].items()]
     lines += [f"{t}, by small heads: {_p(f)}" for t, f in found["sentiment and topic"].items()]
+    lines += _written_lines(found["written"])
     lines += [f"{'yes' if held else 'no '}: {claim}" for claim, held in claims.items()]
     return {
         "claim": "exact length is the hardest mode, phrasing matters, and choosing by the checker helps",

@@ -31,7 +31,7 @@ from adhere.write.codi_eval.filters import Kept, slots_wrong
 from adhere.write.codi_eval.grammar import sentences
 from adhere.write.codi_eval.steps import LABELLED, MakeSight, Phrase, Tally, expand, rewrite
 
-__all__ = ["MOST", "CodiEvalWriter", "Task", "Written", "seeds_of"]
+__all__ = ["MOST", "SEEDS", "CodiEvalWriter", "Task", "Written", "seeds_of"]
 
 Task = Literal["sentiment", "topic", "multi", "length", "keyword"]
 MOST = 1000  # rows of a task in the paper

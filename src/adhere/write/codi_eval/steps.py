@@ -69,9 +69,14 @@ class Phrase(msgspec.Struct, frozen=True):
 
 
 class Tally:
-    """What one step asked for, found, kept and dropped, and why."""
+    """What one step asked for, found, kept and dropped, and why.
 
-    def __init__(self) -> None:
+    Args:
+        wanted: Texts, of which the calls may bring fewer.
+    """
+
+    def __init__(self, wanted: int) -> None:
+        self.wanted = wanted
         self.calls, self.failed, self.found, self.kept = 0, 0, 0, 0
         self.why: Counter[str] = Counter()
         self.dropped: list[dict[str, str]] = []
@@ -82,8 +87,9 @@ class Tally:
         self.dropped.append({"why": why, "text": text})
 
     def counts(self) -> dict[str, Any]:
-        """All numbers, JSON-ready: calls, calls that failed, texts found in brackets, kept, dropped by reason."""
-        numbers = {"calls": self.calls, "failed": self.failed, "found": self.found, "kept": self.kept}
+        """All numbers, JSON-ready: calls, calls that failed, texts found in brackets, wanted, kept, dropped why."""
+        numbers = {"calls": self.calls, "failed": self.failed, "found": self.found}
+        numbers |= {"wanted": self.wanted, "kept": self.kept}
         return numbers | {"dropped": dict(sorted(self.why.items()))}
 
 
@@ -153,7 +159,7 @@ async def expand(
         seed: Of what is drawn.
         progress: Makes what is told about the calls of the step.
     """
-    tally, new, modes = Tally(), list[Phrase](), Counter[str]()
+    tally, new, modes = Tally(wanted), list[Phrase](), Counter[str]()
     rng = random.Random(derive("codi-eval expand", kind, seed))
     index, most = 0, PATIENCE * math.ceil(wanted / COME)
     with _shown(progress, f"expanding the templates of {kind}", most) as sight:
@@ -234,7 +240,7 @@ async def rewrite(
         seed: Of what is drawn.
         progress: Makes what is told about the calls of the step.
     """
-    tally, kept, made = Tally(), Kept(), list[Phrase]()
+    tally, kept, made = Tally(wanted), Kept(), list[Phrase]()
     for phrase in pool:
         kept.add(phrase.text)
     rng = random.Random(derive("codi-eval rewrite", kind, seed))
