@@ -156,7 +156,8 @@ def test_nothing_to_compare_is_no_value_and_a_broken_judge_is_said() -> None:
     judge = Trades({}, {})
     bare = Instruction("r", (Message("user", "When?"),))
     assert judged(judge, row=bare).reason == "there are no passages"
-    assert judged(judge, "  ").value is None
+    empty = judged(judge, "  ")
+    assert (empty.value, figures(empty)) == (None, {"q2": None, "q2_f1": None})
     assert judge.requests == []
 
     class Broken(Trades):
@@ -165,6 +166,7 @@ def test_nothing_to_compare_is_no_value_and_a_broken_judge_is_said() -> None:
 
     score = judged(Broken({}, {}))
     assert (score.value, score.reason) == (None, "the judge failed: gone")
+    assert figures(score) == {"q2": None, "q2_f1": None}, "both figures are shares of the same answers"
 
 
 def test_instruct_qa_takes_both_figures_as_parts() -> None:

@@ -35,6 +35,7 @@ from adhere.models.prompts import Template
 from adhere.records import Instruction, Response, Score
 from adhere.registry import register
 from adhere.roles import Answerer
+from adhere.score.judges.base import judge_failed
 from adhere.score.labels import label_probabilities
 from adhere.score.texts.faithfulness import declines, shown_passages, spaced
 from adhere.score.texts.overlap import qa_words, shared
@@ -113,7 +114,7 @@ class Q2:
         if not passages:
             return Score("q2", reason="there are no passages")
         if not text:
-            return Score("q2", reason="an empty answer says nothing")
+            return _undecided("an empty answer says nothing")
         knowledge = " ".join(passages)
         judge = _Judge(base_model(self.model))
         try:
@@ -123,7 +124,7 @@ class Q2:
                 value = FALLBACK[await judge.relation(knowledge.lower(), text)]
                 return _scored(value, value, "no question came back: judged as a whole")
         except ModelError as error:
-            return Score("q2", reason=f"the judge failed: {error.message}")
+            return _undecided(judge_failed("q2", error).reason)
         shown = "; ".join(f"{one.question} {one.span!r} / {one.found or 'no answer'!r}" for one in counted)
         return _scored(
             sum(one.value for one in counted) / len(counted), sum(one.f1 for one in counted) / len(counted), shown
@@ -132,6 +133,11 @@ class Q2:
 
 def _scored(value: float, f1: float, reason: str) -> Score:
     return Score("q2", value, parts=(Score("q2", value, reason=reason), Score("q2_f1", f1)), reason=reason)
+
+
+def _undecided(reason: str) -> Score:
+    """Neither figure has a value, so that both are shares of the same answers."""
+    return Score("q2", parts=(Score("q2", reason=reason), Score("q2_f1", reason=reason)), reason=reason)
 
 
 class _Judge:
