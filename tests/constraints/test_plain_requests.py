@@ -95,6 +95,7 @@ REQUESTS = [
     ("Never mention J. R. R. Tolkien. Write about elves.", [forbidden("J. R. R. Tolkien")]),
     ("Do not mention Tom, please. Write a toast.", [forbidden("Tom")]),
     ("Without referring to Wikipedia, explain gravity.", [forbidden("Wikipedia")]),
+    ('Say "cheese" at least twice.', [C("keyword_count", keyword="cheese", at_least=2)]),
     ("Use words like 'sunny' and 'warm' in an ad.", [keywords("sunny", "warm")]),
     ("Write a note to Ana. Mention Thursday and Friday.", [keywords("Thursday", "Friday")]),
     ("Draft a tweet about the launch. Include #GoGreen and @acme.", [keywords("#GoGreen", "@acme")]),
@@ -245,6 +246,8 @@ NO_WISHES = [
     'Write a poem; don\'t end it with "The end".',
     'Do not start with that phrase. "Hello there" is dull.',
     "Is the answer yes or no? Explain why.",
+    'I want to say "thank you" to my boss. Write the email.',
+    'Explain how to use "let" and "const" in JavaScript.',
     "Why do people use bullet points?",
 ]
 

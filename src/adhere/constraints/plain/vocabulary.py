@@ -24,7 +24,7 @@ _HEAD = re.compile(
 # "The sentence structure", "each line": these name a word to use only where one is quoted.
 _QUOTED_ONLY = re.compile(r"\b(?:lines?|expressions?|strings?|sentences?|hash ?tags?)\b", re.IGNORECASE)
 # "He used to say 'cheese'" tells of somebody else.
-_SOMEBODY = re.compile(r"\b(?:I|he|she|they|we|who|used to|how to|why|did)(?: \w{1,12})?\s$")
+_SOMEBODY = re.compile(r"\b(?:I|he|she|they|we|who|used(?: to)?|how(?: to)?|why|did)(?: \w{1,12})?\s$")
 _VERB = re.compile(
     r"\b(?:includ\w{1,3}|contain\w{0,3}|us(?:e|es|ing|ed)|mention\w{0,4}|incorporat\w{1,3}|has|have|having|add|with"
     r"|insert|feature|"

@@ -214,10 +214,12 @@ def options(reading: Reading) -> Iterator[Found]:
     leads = [*reading.find(_OPTIONS), *(reading.find(_OPTIONS_WISH) if reading.wish else ())]
     for match in leads:
         listed: list[str] = []
+        quoted = False
         position = match.end()
         while len(listed) < 20 and (option := _OPTION.match(reading.text, position)):
-            if option["bare"] and listed and not _same_style(listed, option["bare"]):
-                break
+            if option["bare"] and listed and (quoted or not _same_style(listed, option["bare"])):
+                break  # 'Say "cheese" | at least twice'
+            quoted = not option["bare"]
             listed.append((option["double"] or option["single"] or option["bare"]).strip())
             joint = _NEXT_OPTION.match(reading.text, option.end())
             if not joint or not joint.group():
