@@ -12,8 +12,9 @@ A model is asked in the paper's words ("The response should have a word count of
 the plain question and the row's target in place of their own `words`: they are what the text request is compared with.
 
 A model (not a strategy, whose calls may be more than the answer) is stopped once its answer holds a quarter more words
-than FM allows: asked for 10 words, it need not write 1,152 tokens to have missed. No figure depends on that, since the
-distance counts every answer as no longer than so, and the correlation only pairs whose order is known.
+than FM allows: asked for 10 words, it need not write 1,152 tokens to have missed. No figure of lengths depends on that,
+since the distance counts every answer as no longer than so, and the correlation only pairs whose order is known.
+Repetition does: it is that of what was written, and in answers to small targets a loop is stopped early.
 
 Differences: upstream's 2,000 questions are drawn from OpenHermes and not published as a file; these are ours. Answers
 are cut at 1,152 tokens, not at 2,048; upstream's distance is that of answers up to its cap.
