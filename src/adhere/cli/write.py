@@ -45,10 +45,12 @@ class _Writers(click.Group):
 
 
 def _writers() -> dict[str, Any]:
-    """The room's parts that write examples; it also has searches, which belong to `adhere optimize`."""
+    """The room's parts that write examples, by command; it also has searches, which belong to `adhere optimize`."""
     from adhere.registry import parts
 
-    return {name: part.target for name, part in parts("write").items() if hasattr(part.target, "write")}
+    return {
+        name.replace("_", "-"): part.target for name, part in parts("write").items() if hasattr(part.target, "write")
+    }
 
 
 @click.group("write", cls=_Writers)

@@ -54,7 +54,7 @@ class Written(NamedTuple):
     dropped: list[dict[str, str]]
 
 
-@register("codi-eval", paper="codi-eval")
+@register("codi_eval", paper="codi-eval")
 class CodiEvalWriter:
     """Instructions of one of CoDI-Eval's tasks, in many phrasings, with labels that a program or classifier grades.
 
