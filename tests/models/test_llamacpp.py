@@ -289,11 +289,13 @@ def test_the_loopback_port_is_locked(backend: LlamaCpp) -> None:
     assert caught.value.headers.get("Access-Control-Allow-Origin") not in ("*", "http://evil.example")
 
 
-def test_waiting_threads_sleep_by_default() -> None:
-    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
-    code = "import adhere.models.llamacpp, os; print(os.environ['OMP_WAIT_POLICY'])"
+@pytest.mark.parametrize(("own", "said"), [({}, "PASSIVE 20000"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE None")])
+def test_waiting_threads_soon_sleep_unless_the_user_says_otherwise(own: dict[str, str], said: str) -> None:
+    unset = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    environment = {k: v for k, v in os.environ.items() if k not in unset} | own
+    code = "import adhere.models.llamacpp, os; print(*map(os.environ.get, ['OMP_WAIT_POLICY', 'GOMP_SPINCOUNT']))"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "PASSIVE"
+    assert done.stdout.strip() == said
 
 
 def test_it_runs_with_no_network_but_loopback(smollm2: Path) -> None:
