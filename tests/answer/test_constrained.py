@@ -78,6 +78,16 @@ def test_phrases_of_any_characters_are_held_or_left_but_never_broken(phrase: str
 
 
 @pytest.mark.parametrize(
+    ("word", "compiled"), [("Iris", 1), ("Straße", 1), ("σίγμας", 1), ("kısa", 0), ("İstanbul", 0)]
+)
+def test_a_word_is_forbidden_only_where_all_agree_what_its_small_and_capital_letters_are(
+    word: str, compiled: int
+) -> None:
+    constraint = Constraint("forbidden", {"words": [word]})
+    assert check_walks([constraint], random.Random(word), texts=5) == compiled
+
+
+@pytest.mark.parametrize(
     "phrase",
     ['say "yes" [now]', "back\\slash", "a^b-c]d", "two\nlines", "ends in a quote\"", "Größe", "naïve café", "🙂 smile",
      "c0 ::= s1", "{}|()*+?.$", "Так и есть", "お願いします", "İstanbul", "  spaced  out  "],

@@ -21,6 +21,7 @@ __all__ = [
     "Only",
     "Quoted",
     "Titled",
+    "folded",
 ]
 
 
@@ -132,7 +133,7 @@ class Ends(Piece[Any, str]):
         return state[0] == "closed" or len(self.phrase) in state[1]
 
 
-def _folded(char: str) -> str:
+def folded(char: str) -> str:
     """One character without its case; "ß" stays, which folds to two that no checker takes for it."""
     return next((form for form in (char.casefold(), char.lower()) if len(form) == 1), char)
 
@@ -158,7 +159,7 @@ class Occurs(Piece[Any, str]):
         self.whole = whole
 
     def _plain(self, text: str) -> str:
-        return "".join("'" if c in self._apostrophes else _folded(c) for c in text)
+        return "".join("'" if c in self._apostrophes else folded(c) for c in text)
 
     def label(self, char: str) -> str:
         if is_space(char):

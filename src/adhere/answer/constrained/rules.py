@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from adhere.answer.constrained.alphabet import alphabet
 from adhere.answer.constrained.json_shape import Json
 from adhere.answer.constrained.lengths import Capitals, Characters, Letters, Range, Sentences, TitleCase, Words, WordsAs
 from adhere.answer.constrained.lines import Divided, Items, Lines, NthParagraph, Paragraphs, Postscript, Sections
@@ -28,6 +29,7 @@ from adhere.answer.constrained.phrases import (
     Only,
     Quoted,
     Titled,
+    folded,
 )
 from adhere.constraints.base import Checker
 from adhere.constraints.text import whole_word
@@ -120,7 +122,22 @@ def _keywords(words: Iterable[str], low: int = 1) -> list[Way]:
 
 def _forbidden(words: Iterable[str]) -> list[Way]:
     # What does not begin and end like a word is forbidden inside words too, where readings differ.
-    return [tuple(Occurs(w, Range(0, 0), whole=_plain_word(" ".join(w.split())) and all(_edges(w))) for w in words)]
+    return [tuple(Occurs(_steady(w), Range(0, 0), whole=_plain_word(" ".join(w.split())) and all(_edges(w)))
+                  for w in words)]  # fmt: skip
+
+
+def _bounded(word: str, wanted: Range) -> str:
+    """The word to count; only where there may not be more of it does it matter what else is taken for it."""
+    return _kept(word) if wanted.high is None else _steady(_kept(word))
+
+
+def _steady(word: str) -> str:
+    """The word, if the automaton's idea of case is that of the checkers' expressions: to these "I" is also "ı"."""
+    others = alphabet([word], [word])
+    for char in filter(str.isalpha, word):
+        if set(re.findall(char, others, re.IGNORECASE)) != {other for other in others if folded(other) == folded(char)}:
+            raise Cannot(f"'{char}' is taken for letters that are not its small or capital form")
+    return word
 
 
 def _edges(word: str) -> tuple[bool, bool]:
@@ -134,14 +151,14 @@ def _count_keyword(args: dict[str, Any], context: Context) -> list[Way]:
     wanted, edges = _range(args), _edges(args["keyword"])
     if len(set(edges)) > 1:
         raise Cannot(f"'{args['keyword']}' mixes scripts with and without spaces")
-    return [(Occurs(_kept(args["keyword"]), wanted, whole=all(edges)),)]
+    return [(Occurs(_bounded(args["keyword"], wanted), wanted, whole=all(edges)),)]
 
 
 def _frequency(args: dict[str, Any], context: Context) -> list[Way]:
     wanted = _related(args["relation"], args["frequency"])
     # The published reading counts "art" in "start": an upper bound has to count that, a lower one must not need it.
     whole = wanted.high is None and any(_edges(args["keyword"]))
-    return [(Occurs(_kept(args["keyword"]), wanted, whole=whole),)]
+    return [(Occurs(_bounded(args["keyword"], wanted), wanted, whole=whole),)]
 
 
 def _starts(phrase: str, **options: Any) -> list[Way]:
