@@ -44,6 +44,9 @@ TOKENS_A_WORD = 4 / 3  # in English, punctuation included
 TOKENS_A_SENTENCE = 6  # the shortest that are still sentences: "It rains." with its space
 
 
+WRAPPING = '*_>"“('
+
+
 class Cannot(Exception):
     """A rule's way of saying why it has no way."""
 
@@ -233,6 +236,8 @@ def _nth(n: int, word: str, total: int | None) -> list[Way]:
 
 
 def _postscript(marker: str) -> list[Way]:
+    if marker.lstrip()[:1] in set(WRAPPING):  # which checkers take off a line before they look for the marker
+        raise Cannot(f"'{marker}' begins with a mark that may stand before it")
     return _cased(" ".join(marker.split()), Postscript)
 
 
