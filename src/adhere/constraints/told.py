@@ -10,6 +10,7 @@ from adhere.records import Score
 
 __all__ = ["Told"]
 
+SHOWN = 120  # characters of it in a reason
 _EXAMPLES = ("The tone is friendly.", "Explain it to a child.", "Give an example from everyday life.")
 
 
@@ -28,7 +29,7 @@ class Told(Checker, frozen=True, kw_only=True):
             raise ValueError("text must not be blank")
 
     def check(self, text: str | Text) -> Score:
-        return self.undecided("no program can check this; a judge can")
+        return self.undecided(f"'{self.text.strip()[:SHOWN]}': no program can check this; a judge can")
 
     def passes(self, text: str | Text) -> bool:
         return False

@@ -34,12 +34,13 @@ def test_programs_check_what_they_can_and_the_judge_decides_the_rest():
 
 def test_a_verdict_counts_as_one_or_none_and_the_probability_is_told():
     part = score(Checklist(judging(opinion)), "Hello", FRIENDLY).parts[0]
-    assert (part.value, part.reason) == (1.0, "P(Yes) = 0.80")
+    assert (part.value, part.reason) == (1.0, "'it is friendly': P(Yes) = 0.80")
 
 
 def test_without_a_judge_what_only_one_could_decide_is_undecided():
     found = score(Checklist(), "Hello", FRIENDLY, NO_COMMAS)
     assert [p.passed for p in found.parts] == [None, True]
+    assert found.parts[0].reason == "'it is friendly': no program can check this; a judge can"
     assert (found.passed, found.value) == (None, 0.5)
 
 
@@ -56,7 +57,7 @@ def test_a_judge_that_fails_or_says_neither_leaves_its_constraint_undecided():
 def test_reasons_come_before_the_verdict():
     model = judging(opinion, prose="It says hello warmly.")
     part = score(Checklist(model, reasons=True), "Hello", FRIENDLY).parts[0]
-    assert part.reason.startswith("It says hello warmly.")
+    assert part.reason.startswith("'it is friendly': It says hello warmly.")
     assert "Do not give a verdict yet" in model.backend.requests[0].messages[0].text
 
 

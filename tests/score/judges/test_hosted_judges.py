@@ -237,7 +237,7 @@ def test_a_checklist_keeps_what_programs_decide_and_says_that_its_judge_failed()
     assert [(p.passed, p.value) for p in found.parts] == [(None, None), (True, 1.0)]
     assert found.passed is None and "kaboom" in found.parts[0].reason
     yes = judged(serving(rule=lambda prompt: {"Yes": 0.6, "No": 0.2}), work)
-    assert (yes.passed, yes.parts[0].reason) == (True, "P(Yes) = 0.75")
+    assert (yes.passed, yes.parts[0].reason) == (True, "'it is friendly': P(Yes) = 0.75")
 
 
 def test_a_rating_is_the_mean_by_probability_and_a_single_number_by_schema() -> None:

@@ -14,6 +14,7 @@ import msgspec
 
 from adhere.constraints import Dialect
 from adhere.constraints.scorer import combine
+from adhere.constraints.told import SHOWN
 from adhere.errors import ModelError, UsageError
 from adhere.models.base import Sampling
 from adhere.models.model import base_model
@@ -80,7 +81,8 @@ class Checklist:
             return await self._asked(constraint.kind, {**fields, "answer": given[0]})
 
         try:
-            return (await fitted((answer,), attempt))[0]
+            found = (await fitted((answer,), attempt))[0]
+            return msgspec.structs.replace(found, reason=f"'{fields['constraint'][:SHOWN]}': {found.reason}")
         except ModelError as error:
             return judge_failed(constraint.kind, error)
 
