@@ -131,10 +131,11 @@ def methods() -> str:
         paper = f"[{m.title}](https://arxiv.org/abs/{m.arxiv})" if m.arxiv else m.title
         holds = f"[{m.result['holds']}](#{m.slug})" if m.result else ""
         parts.append(f"| `{m.slug}` {m.name} | {paper} | {', '.join(m.roles)} | {m.state} | {holds} |")
-    for m in found:
-        if m.result:
-            lines = "\n".join([m.result["headline"], *m.result["lines"]])
-            more = f" To come: {m.to_come}." if m.to_come else ""
-            parts.append(f"\n## {m.slug}\n\nClaim: {m.result['claim']}. **{m.result['holds'].capitalize()}**, by "
-                         f"`{m.result['command']}`.{more}\n\n```text\n{lines}\n```")  # fmt: skip
+    for m in (m for m in found if m.result):
+        to_come = f"\n\nTo come: {m.to_come}." if m.to_come else ""
+        parts.append(f"\n## {m.slug}{to_come}")
+        for result in (m.result, *m.further):
+            lines = "\n".join([result["headline"], *result["lines"]])
+            parts.append(f"\nClaim: {result['claim']}. **{result['holds'].capitalize()}**, by "
+                         f"`{result['command']}`.\n\n```text\n{lines}\n```")  # fmt: skip
     return "\n".join(parts) + "\n"

@@ -28,6 +28,12 @@ def test_the_state_follows_from_the_result() -> None:
         assert m.state == (built if m.result else "planned")
 
 
+def test_a_reproduction_of_a_part_is_told_with_its_paper() -> None:
+    (further,) = get("decrim").further
+    assert further["slug"] == "decrim-realinstruct" and get("decrim").result["slug"] == "decrim"
+    assert not any(m.further for m in methods() if m.slug != "decrim")
+
+
 def test_parts_are_read_from_the_registry() -> None:
     assert "keywords:existence" in get("ifeval").parts["constraints"]
     assert "ifeval" in get("ifeval").parts["bench"]

@@ -35,6 +35,7 @@ class Method(NamedTuple):
         parts: Registered parts as (room, names).
         result: The newest reproduction's result, or None.
         to_come: What of it is not built yet; "" where that is nothing, or everything.
+        further: Results of reproductions of a part of it, `<slug>-<part>`.
     """
 
     slug: str
@@ -47,6 +48,7 @@ class Method(NamedTuple):
     parts: dict[str, tuple[str, ...]]
     result: dict[str, Any] | None
     to_come: str = ""
+    further: tuple[dict[str, Any], ...] = ()
 
     @property
     def state(self) -> str:
@@ -60,11 +62,13 @@ class Method(NamedTuple):
 def methods() -> tuple[Method, ...]:
     """All methods, the 62 first, by slug."""
     entries = tomllib.loads((_HERE / "methods.toml").read_text(encoding="utf-8"))["method"]
-    parts = _parts_by_paper()
+    parts, results = _parts_by_paper(), _results()
+    slugs = {e["slug"] for e in entries}
     return tuple(
         Method(
             e["slug"], e["name"], e["title"], tuple(e["roles"]), e["about"], e.get("arxiv", ""), e.get("extra", False),
-            parts.get(e["slug"], {}), _result(e["slug"]), e.get("to_come", ""),
+            parts.get(e["slug"], {}), results.get(e["slug"]), e.get("to_come", ""),
+            tuple(r for name, r in results.items() if name.startswith(f"{e['slug']}-") and name not in slugs),
         )
         for e in entries
     )  # fmt: skip
@@ -94,8 +98,8 @@ def _parts_by_paper() -> dict[str, dict[str, tuple[str, ...]]]:
     return found
 
 
-def _result(slug: str) -> dict[str, Any] | None:
-    for place in _RESULTS:
-        if (file := place / f"{slug}.json").is_file():
-            return msgspec.json.decode(file.read_bytes())
-    return None
+def _results() -> dict[str, dict[str, Any]]:
+    """The newest results by the names of their reproductions, without those at `smoke`."""
+    place = next((place for place in _RESULTS if place.is_dir()), None)
+    files = sorted(place.glob("*.json")) if place else []
+    return {file.stem: msgspec.json.decode(file.read_bytes()) for file in files if "." not in file.stem}

@@ -62,10 +62,11 @@ def show(slug: str, as_json: bool) -> None:
     if not m.result:
         click.echo("  result  none yet")
         return
-    click.echo(f"  claim   {m.result['claim']}\n  result  {m.result['holds']} at scale {m.result['scale']}: "
-               f"{m.result['headline']}\n  again   {m.result['command']}")  # fmt: skip
-    for line in m.result["lines"]:
-        click.echo(f"          {line}")
+    for result in (m.result, *m.further):
+        click.echo(f"  claim   {result['claim']}\n  result  {result['holds']} at scale {result['scale']}: "
+                   f"{result['headline']}\n  again   {result['command']}")  # fmt: skip
+        for line in result["lines"]:
+            click.echo(f"          {line}")
 
 
 def _document(m: Method) -> dict[str, Any]:
