@@ -28,8 +28,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 
 def prompts(number: int, max_tokens: int) -> list[Any]:
     """Instructions with something that compiles, from both benchmarks."""

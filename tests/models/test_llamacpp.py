@@ -289,7 +289,15 @@ def test_the_loopback_port_is_locked(backend: LlamaCpp) -> None:
     assert caught.value.headers.get("Access-Control-Allow-Origin") not in ("*", "http://evil.example")
 
 
-@pytest.mark.parametrize(("own", "said"), [({}, "PASSIVE 20000"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE None")])
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ({}, "PASSIVE 20000"),
+        ({"OMP_WAIT_POLICY": "PASSIVE"}, "PASSIVE 20000"),  # torch was there first
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE None"),
+        ({"GOMP_SPINCOUNT": "0"}, "PASSIVE 0"),
+    ],
+)
 def test_waiting_threads_soon_sleep_unless_the_user_says_otherwise(own: dict[str, str], said: str) -> None:
     unset = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
     environment = {k: v for k, v in os.environ.items() if k not in unset} | own

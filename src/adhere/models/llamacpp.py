@@ -4,8 +4,9 @@ Concurrent calls become one continuous batch: each call waits in its own thread,
 together. Settings and traps were measured (`docs/performance.md`); the ones that shape this module:
 
 - `OMP_WAIT_POLICY` must be PASSIVE before the binding is loaded: threads that spin for long cost a factor of ten on a
-  busy machine. Some 20,000 turns, under 0.1 ms, before they sleep cost nothing there, and with two threads on two idle
-  cores give 110 tokens a second where going to sleep at once gave 65 to 83 (16 sequences of SmolLM2).
+  busy machine. They stay awake for 20,000 turns, under 0.1 ms, before they sleep: on two idle cores 1.4 times (16
+  sequences) to 2.3 times (4) as fast as sleeping at once; where others come to both cores later, 0.7 to 0.8 times
+  (`benchmarks/waiting_threads.py`). Threads are as many as cores were idle, so the first case is the usual one.
 - The engine returns most errors as data. It drops a JSON schema that it cannot compile and writes freely; answers
   `max_tokens=0` with one token and an empty prompt with nothing; cuts an answer silently where the context ends; makes
   up a chat template where the file has none. All of these are errors here.
@@ -44,8 +45,7 @@ from adhere.records import Response, TokenLogprob
 if TYPE_CHECKING:
     import numpy as np
 
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+if os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE") == "PASSIVE":
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 __all__ = ["LlamaCpp"]
