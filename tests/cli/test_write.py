@@ -56,9 +56,9 @@ def test_what_was_asked_before_comes_from_the_cache(tmp_path: Path) -> None:
 
 
 def test_an_unknown_writer_is_named_with_those_that_there_are() -> None:
-    with pytest.raises(UnknownNameError, match="unknown writer 'codi-evil'") as raised:
-        raise CliRunner().invoke(command, ["codi-evil"]).exception  # type: ignore[misc]
-    assert raised.value.exit_status == 2 and "codi-eval" in str(raised.value.hint)
+    error = CliRunner().invoke(command, ["codi-evil"]).exception
+    assert isinstance(error, UnknownNameError) and "unknown writer 'codi-evil'" in str(error)
+    assert error.exit_status == 2 and "codi-eval" in str(error.hint)
 
 
 def test_a_bad_order_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
